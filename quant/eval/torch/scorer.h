@@ -1,0 +1,65 @@
+// The Gemma 4 forward pass for scoring (docs/gemma4_text_model.md §3), on LibTorch, which stays private to this folder.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "quant/artifact/manifest.h"
+#include "quant/eval/corpus.h"
+#include "quant/model/gemma4_config.h"
+#include "quant/model/model_source.h"
+#include "quant/plan/tasks.h"
+
+namespace sub1quant {
+
+struct ScorerOptions {
+  std::string dtype = "auto";   // auto, float32, bfloat16
+  std::string device = "cpu";   // any torch device
+  int threads = 1;              // windows in parallel; each on one intra-op thread
+};
+
+// What replaces the model's own matrices: the float32 reconstruction, rounded to the tensor's dtype, then to the compute dtype.
+struct WeightOverlay {
+  const Manifest* manifest = nullptr;  // nullptr: base model
+  BlobStore* blobs = nullptr;
+};
+
+struct ApplyStats {
+  int64_t replaced = 0, skipped = 0, missing = 0, shape_mismatches = 0;
+};
+
+// A loaded model. Score is thread-safe and a window's result depends only on the window, the weights and the device.
+class Scorer {
+ public:
+  // Reads config.json and the tensors that the forward pass uses; embed_tokens_per_layer stays in the mapped file and is gathered.
+  // NotFound naming a missing tensor, InvalidArgument naming a wrong shape.
+  static absl::StatusOr<std::unique_ptr<Scorer>> Load(ModelSource& model, const WeightOverlay& overlay,
+                                                      const ScorerOptions& options);
+  virtual ~Scorer() = default;
+
+  // Scores the windows over `tokens` (<bos> first). `progress(done)` after each window, from any thread; return false to stop
+  // (→ Cancelled).
+  virtual absl::StatusOr<std::vector<WindowScore>> Score(const std::vector<int32_t>& tokens,
+                                                         const std::vector<Window>& windows, int64_t first_index,
+                                                         const std::function<bool(int64_t)>& progress) = 0;
+  virtual const ApplyStats& apply_stats() const = 0;
+  virtual const std::string& dtype() const = 0;
+  virtual const std::string& device() const = 0;
+
+  // For tests: float32 rows of named intermediate values of one sequence ("embedding", "layer.N", "final_norm", "logits"), and
+  // nll per target.
+  struct Trace {
+    std::vector<std::pair<std::string, std::vector<float>>> rows;  // [T, width] flattened
+    std::vector<float> nll;                                        // T-1
+  };
+  virtual absl::StatusOr<Trace> TraceSequence(const std::vector<int32_t>& ids) = 0;
+};
+
+// Fixes process-wide LibTorch settings (one intra-op thread). Call once before Load.
+void InitializeTorch();
+
+}  // namespace sub1quant

@@ -1,0 +1,26 @@
+// Search: one matrix × candidate formats → exact error sum of each. The step that the budget allocation decides on.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/exact_sum.h"
+#include "quant/codec/codec.h"
+
+namespace sub1quant {
+
+// One candidate of one matrix. Sums, not ratios: `bpw` and `mse` are made where they are shown.
+struct CandidateRow {
+  std::string method;
+  int64_t bits = 0;  // nominal
+  ExactSum error;
+  friend bool operator==(const CandidateRow&, const CandidateRow&) = default;
+};
+
+// Rows in the order of `methods`. Equal to encoding with every codec and taking its `error`, but the shared parts are computed
+// once. A method that must refuse this matrix (docs/formats.md §1) is an error naming method, row and column.
+absl::StatusOr<std::vector<CandidateRow>> SearchMatrix(const MatrixView& matrix, int group_size,
+                                                       const std::vector<std::string>& methods, int threads);
+
+}  // namespace sub1quant

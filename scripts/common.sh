@@ -1,0 +1,26 @@
+# Sourced by the other scripts: where things are, how failures are told.
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+libtorch_version=2.11.0
+export LIBTORCH_ROOT="${LIBTORCH_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/sub1quant/libtorch-$libtorch_version-cpu}"
+
+step="starting"
+trap 'code=$?; [ $code -eq 0 ] || echo "$(basename "$0"): failed while $step (exit $code)" >&2' EXIT
+
+begin() {
+  step="$1"
+  echo "== $1" >&2
+}
+
+# build_preset NAME: configures and builds build/NAME.
+build_preset() {
+  begin "configuring preset $1"
+  (cd "$root" && cmake --preset "$1" -DLIBTORCH_ROOT="$LIBTORCH_ROOT" >"${TMPDIR:-/tmp}/sub1quant-configure-$$.log" 2>&1) || {
+    cat "${TMPDIR:-/tmp}/sub1quant-configure-$$.log" >&2
+    return 1
+  }
+  rm -f "${TMPDIR:-/tmp}/sub1quant-configure-$$.log"
+  begin "building preset $1"
+  cmake --build "$root/build/$1" >&2
+}
