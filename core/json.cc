@@ -6,6 +6,8 @@
 namespace sub1quant {
 
 absl::StatusOr<Json> ParseJson(const std::string& text, int max_depth) {
+  // The parser takes a NUL byte for the end of the text.
+  if (text.find('\0') != std::string::npos) return absl::InvalidArgumentError("JSON: a NUL byte");
   std::vector<std::set<std::string>> keys;
   std::string problem;
   const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {

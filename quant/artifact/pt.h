@@ -21,7 +21,8 @@ using ByteSink = std::function<absl::Status(const void* data, size_t size)>;
 using EncodedSource = std::function<absl::StatusOr<EncodedMatrix>(size_t i)>;
 
 // Writes the checkpoint of `manifest`. Entry indices are ManifestTensor::index. Reads every matrix once, in order; at most one
-// in memory. The same inputs give the same bytes.
+// in memory. (The first int2_base matrix is read once more, before: whether it has the ignored arrays holds for all of them.)
+// The same inputs give the same bytes. InvalidArgument for a method without an entry in that layout.
 absl::Status WritePt(const Manifest& manifest, const EncodedSource& source, const ByteSink& sink);
 
 // A .pt file opened for reading: the manifest made of its dict (blob digests empty), and its matrices one at a time.

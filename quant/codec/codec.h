@@ -74,7 +74,7 @@ const Codec* FindCodec(const std::string& method);
 // The five published candidates in their order: int2_base, int2_binary_residual, int2_error_budget_k4, int2_error_budget_k8,
 // groupwise_int4.
 const std::vector<std::string>& PublishedMethods();
-// Every method that a user can name, for --help and error messages.
+// The methods to list in --help and error messages; of the k-formats the published two.
 const std::vector<std::string>& KnownMethods();
 
 // 32, 64, 128 or 256, else InvalidArgument.

@@ -1,5 +1,5 @@
-// The report of a job: report.json first, everything else is made from it. Also scan.json and eval_*.json with the published tool's
-// fields. Keys are stable (docs/interface.md §3); more may be added.
+// The report of a job: report.json first, everything else is made from it. Also scan.json and eval_*.json with the
+// published tool's fields. Keys are stable (docs/interface.md §3); more may be added.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,9 @@ struct ModelFacts {
   std::string selection;  // "multimodal" or "text-only"
   int64_t quantizable_tensors = 0, quantizable_parameters = 0;
   uint64_t total_bytes = 0;  // of all tensors
+  // Quantizable matrices that the forward pass never reads: k_proj and v_proj of layers that share another layer's keys
+  // and values. Shown as applied: "skipped".
+  std::vector<std::string> kv_shared_unused_keys;
 };
 
 // One searched matrix.
@@ -49,7 +52,7 @@ struct Evaluation {
 struct TargetResult {
   Manifest manifest;
   double bound_gap = 0;
-  uint64_t model_bytes = 0;  // whole model with the quantized matrices in their stored form
+  uint64_t model_bytes = 0;                  // whole model with the quantized matrices in their stored form
   std::optional<uint64_t> checkpoint_bytes;  // of checkpoint.pt
   std::optional<Evaluation> quantized;
 };
@@ -74,16 +77,18 @@ struct ReportInputs {
   std::vector<std::string> warnings;
 };
 
-// SHA-256 over the lines `key dtype [rows,cols] sha256\n` of the quantizable matrices in enumeration order; "" if a digest is
-// unknown.
+// SHA-256 over the lines `key dtype [rows,cols] sha256\n` of the quantizable matrices in enumeration order; "" if a
+// digest is unknown.
 std::string WeightsSha256(const Manifest& manifest);
 
-// report.json of target `t` (index into targets; with several targets each has its own). A job without targets (`evaluate`) has t = 0.
+// report.json of target `t` (index into targets; with several targets each has its own). A job without targets
+// (`evaluate`) has t = 0.
 Json MakeReport(const ReportInputs& inputs, size_t t);
-// scan.json: group_size, outlier_options, target_bpw, uniform_int4, mixed_allocation, layers[…] as the published tool writes it,
-// and bits, sse, sse_2e60 of ours.
+// scan.json: group_size, outlier_options, target_bpw, uniform_int4, mixed_allocation, layers[…] as the published tool
+// writes it, and bits, sse, sse_2e60 of ours.
 Json MakeScan(const ReportInputs& inputs, size_t t);
-// eval_base.json / eval_quantized.json: label, mode, ppl, seq_len, chunks, apply_stats, device, elapsed_s, and per-window sums.
+// eval_base.json / eval_quantized.json: label, mode, ppl, seq_len, chunks, apply_stats, device, elapsed_s, and
+// per-window sums.
 Json MakeEvaluation(const ReportInputs& inputs, const Evaluation& evaluation, const std::string& mode);
 
 // For a terminal, from report.json alone; `colour` uses ANSI.

@@ -17,12 +17,13 @@
 namespace sub1quant {
 
 struct ScorerOptions {
-  std::string dtype = "auto";   // auto, float32, bfloat16
-  std::string device = "cpu";   // any torch device
-  int threads = 1;              // windows in parallel; each on one intra-op thread
+  std::string dtype = "auto";  // auto, float32, bfloat16
+  std::string device = "cpu";  // any torch device
+  int threads = 1;             // windows in parallel; each on one intra-op thread
 };
 
-// What replaces the model's own matrices: the float32 reconstruction, rounded to the tensor's dtype, then to the compute dtype.
+// What replaces the model's own matrices: the float32 reconstruction, rounded to the tensor's dtype, then to the
+// compute dtype.
 struct WeightOverlay {
   const Manifest* manifest = nullptr;  // nullptr: base model
   BlobStore* blobs = nullptr;
@@ -35,14 +36,14 @@ struct ApplyStats {
 // A loaded model. Score is thread-safe and a window's result depends only on the window, the weights and the device.
 class Scorer {
  public:
-  // Reads config.json and the tensors that the forward pass uses; embed_tokens_per_layer stays in the mapped file and is gathered.
-  // NotFound naming a missing tensor, InvalidArgument naming a wrong shape.
+  // Reads config.json and the tensors that the forward pass uses; embed_tokens_per_layer stays in the mapped file and
+  // is gathered. NotFound naming a missing tensor, InvalidArgument naming a wrong shape.
   static absl::StatusOr<std::unique_ptr<Scorer>> Load(ModelSource& model, const WeightOverlay& overlay,
                                                       const ScorerOptions& options);
   virtual ~Scorer() = default;
 
-  // Scores the windows over `tokens` (<bos> first). `progress(done)` after each window, from any thread; return false to stop
-  // (→ Cancelled).
+  // Scores the windows over `tokens` (<bos> first). `progress(done)` after each window, from any thread; return false
+  // to stop (→ Cancelled).
   virtual absl::StatusOr<std::vector<WindowScore>> Score(const std::vector<int32_t>& tokens,
                                                          const std::vector<Window>& windows, int64_t first_index,
                                                          const std::function<bool(int64_t)>& progress) = 0;
@@ -50,8 +51,8 @@ class Scorer {
   virtual const std::string& dtype() const = 0;
   virtual const std::string& device() const = 0;
 
-  // For tests: float32 rows of named intermediate values of one sequence ("embedding", "layer.N", "final_norm", "logits"), and
-  // nll per target.
+  // For tests: float32 rows of named intermediate values of one sequence ("embedding", "layer.N", "final_norm",
+  // "logits"), and nll per target.
   struct Trace {
     std::vector<std::pair<std::string, std::vector<float>>> rows;  // [T, width] flattened
     std::vector<float> nll;                                        // T-1

@@ -1,0 +1,23 @@
+// Options of the commands that start a private server.
+#pragma once
+
+#include "client/context.h"
+#include "client/local_job.h"
+#include "core/json.h"
+
+namespace sub1quant {
+
+class LocalOptions {
+ public:
+  void Add(CLI::App& command);
+  absl::Status Fill(const Context& context, LocalJob& job) const;
+
+ private:
+  std::string state_, device_ = "auto";
+  int workers_ = 0, threads_ = 0;
+};
+
+// {"job", "out", "report": …} or, with several targets, "reports": {folder: …}.
+Json LocalResultToJson(const LocalResult& result);
+
+}  // namespace sub1quant

@@ -1,0 +1,88 @@
+// The arithmetic that every format shares (docs/formats.md §1 and §7). Each operation is one IEEE float32 operation,
+// round to nearest even, denormals honoured; built with -ffp-contract=off.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace sub1quant {
+
+constexpr int kMaxGroupSize = 256;
+constexpr uint16_t kFp16Infinity = 0x7c00;
+constexpr uint16_t kFp16One = 0x3c00;
+
+// float32 rounded once to float16, ties to even, subnormals kept; 65520 and above become infinite. Not for NaN.
+inline uint16_t Fp16Bits(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude >= 0x47800000u) return sign | kFp16Infinity;
+  if (magnitude < 0x38800000u) {
+    // Below 2^-14: adding 0.5 makes the unit in the last place 2^-24, that of a float16 subnormal.
+    const uint32_t shifted = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f);
+    return static_cast<uint16_t>(sign | (shifted - 0x3f000000u));
+  }
+  const uint32_t odd = (magnitude >> 13) & 1u;
+  return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
+}
+
+// Exact. Scaling by 2^112 moves the exponent and normalises subnormals.
+inline float Fp16Value(uint16_t bits) {
+  const uint32_t wide = static_cast<uint32_t>(bits & 0x7fffu) << 13;
+  uint32_t magnitude = std::bit_cast<uint32_t>(std::bit_cast<float>(wide) * 0x1p112f);
+  magnitude = wide >= 0x0f800000u ? (wide | 0x7f800000u) : magnitude;
+  return std::bit_cast<float>(magnitude | (static_cast<uint32_t>(bits & 0x8000u) << 16));
+}
+
+inline float Bf16Value(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+
+// clamp(round to nearest even, -limit, limit); clamping first gives the same and keeps |x| small enough for the magic
+// sum. The result of a negative x that rounds to zero is +0.
+inline float RoundToCode(float x, float limit) {
+  x = x < -limit ? -limit : x;
+  x = x > limit ? limit : x;
+  return (x + 12582912.0f) - 12582912.0f;
+}
+
+inline float Magnitude(float x) { return std::bit_cast<float>(std::bit_cast<uint32_t>(x) & 0x7fffffffu); }
+
+// One test for all formats, docs/formats.md §1.
+inline bool IsZeroGroup(float absmax) { return Fp16Bits(absmax / 7.0f) == 0; }
+
+// B(v) of docs/formats.md §7 over a power of two of positions: bit 0 first, then the highest down to bit 1.
+template <int kSize>
+inline float ButterflySum(const float* v) {
+  static_assert(kSize >= 4 && (kSize & (kSize - 1)) == 0);
+  alignas(64) float sums[kSize / 2];
+  for (int i = 0; i < kSize / 2; ++i) sums[i] = v[2 * i] + v[2 * i + 1];
+#pragma GCC unroll 8
+  for (int half = kSize / 4; half >= 1; half /= 2)
+    for (int i = 0; i < half; ++i) sums[i] = sums[i] + sums[i + half];
+  return sums[0];
+}
+
+// ButterflySum of the squares.
+template <int kSize>
+inline float ButterflySumOfSquares(const float* v) {
+  alignas(64) float squares[kSize];
+  for (int i = 0; i < kSize; ++i) squares[i] = v[i] * v[i];
+  return ButterflySum<kSize>(squares);
+}
+
+// Calls `body.template operator()<kSize>()` with the group size as a constant, so that loops have fixed lengths.
+// `group_size` has passed CheckGroupSize.
+template <typename Body>
+inline auto WithGroupSize(int group_size, const Body& body) {
+  switch (group_size) {
+    case 32:
+      return body.template operator()<32>();
+    case 64:
+      return body.template operator()<64>();
+    case 128:
+      return body.template operator()<128>();
+    default:
+      return body.template operator()<256>();
+  }
+}
+
+}  // namespace sub1quant

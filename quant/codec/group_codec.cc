@@ -1,0 +1,135 @@
+#include "quant/codec/group_codec.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/status.h"
+#include "quant/codec/packing.h"
+
+namespace sub1quant {
+namespace {
+
+absl::Status CheckArray(const EncodedArray& array, const ArraySpec& spec) {
+  if (array.dtype != spec.dtype)
+    return absl::InvalidArgumentError(
+        absl::StrCat("array '", spec.name, "' must be ", spec.dtype == DType::kF16 ? "F16" : "U8"));
+  if (array.shape != spec.shape)
+    return absl::InvalidArgumentError(absl::StrCat("array '", spec.name, "' has shape [",
+                                                   absl::StrJoin(array.shape, ", "), "], must have [",
+                                                   absl::StrJoin(spec.shape, ", "), "]"));
+  if (array.bytes.size() != spec.bytes())
+    return absl::InvalidArgumentError(
+        absl::StrCat("array '", spec.name, "' has ", array.bytes.size(), " bytes, must have ", spec.bytes()));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+uint64_t ArraySpec::bytes() const {
+  uint64_t count = dtype == DType::kF16 ? 2 : 1;
+  for (int64_t dimension : shape) count *= static_cast<uint64_t>(dimension);
+  return count;
+}
+
+absl::Status ScaleOverflow(const WeightGroup& group, const std::string& detail) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("float16 scale overflows", detail, ": row ", group.row, ", group ", group.index));
+}
+
+absl::Status ReadScale(const uint8_t* array, int64_t index, const char* name, float* scale) {
+  *scale = Fp16Value(GetFp16(array, index));
+  if (!std::isfinite(*scale))
+    return absl::InvalidArgumentError(absl::StrCat("array '", name, "': scale ", index, " is not finite"));
+  return absl::OkStatus();
+}
+
+uint64_t GroupCodec::StoredBytes(int64_t rows, int64_t cols, int group_size) const {
+  uint64_t bytes = 0;
+  for (const ArraySpec& spec : Arrays({rows, cols, group_size})) bytes += spec.bytes();
+  return bytes;
+}
+
+absl::StatusOr<EncodedMatrix> GroupCodec::Encode(const MatrixView& matrix, const EncodeOptions& options) const {
+  SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, options.group_size));
+  SUB1QUANT_RETURN_IF_ERROR(CheckSize(options.group_size));
+  const MatrixShape shape{matrix.rows, matrix.cols, options.group_size};
+  EncodedMatrix encoded;
+  encoded.method = method_;
+  encoded.rows = shape.rows;
+  encoded.cols = shape.cols;
+  encoded.group_size = shape.group_size;
+  std::vector<ArraySpec> specs = Arrays(shape);
+  std::vector<ArraySpec> ignored = IgnoredArrays(shape);
+  if (options.keep_ignored_arrays) specs.insert(specs.end(), ignored.begin(), ignored.end());
+  for (const ArraySpec& spec : specs)
+    encoded.arrays.push_back({spec.name, spec.dtype, spec.shape, std::vector<uint8_t>(spec.bytes())});
+  std::vector<uint8_t*> arrays;
+  for (EncodedArray& array : encoded.arrays) arrays.push_back(array.bytes.data());
+  if (!options.keep_ignored_arrays) arrays.resize(arrays.size() + ignored.size(), nullptr);
+
+  std::vector<ExactSum> sums(static_cast<size_t>(RowBlockCount(matrix)));
+  const int64_t groups = GroupsPerRow(matrix.cols, options.group_size);
+  SUB1QUANT_RETURN_IF_ERROR(ForEachGroup(
+      matrix, options.group_size, options.threads, [&](int64_t block, const WeightGroup& group) -> absl::Status {
+        SUB1QUANT_RETURN_IF_ERROR(CheckFinite(group));
+        SUB1QUANT_RETURN_IF_ERROR(CheckGroup(group));
+        sums[static_cast<size_t>(block)].Add(EncodeGroup(group, group.row * groups + group.index, arrays));
+        return absl::OkStatus();
+      }));
+  FillTails(shape, arrays);
+  for (const ExactSum& sum : sums) encoded.error.Add(sum);
+  return encoded;
+}
+
+absl::StatusOr<std::vector<const uint8_t*>> GroupCodec::CheckArrays(const EncodedMatrix& encoded) const {
+  if (encoded.method != method_)
+    return absl::InvalidArgumentError(absl::StrCat("entry is '", encoded.method, "', not '", method_, "'"));
+  SUB1QUANT_RETURN_IF_ERROR(CheckGroupSize(encoded.group_size));
+  SUB1QUANT_RETURN_IF_ERROR(CheckShape(encoded.rows, encoded.cols, encoded.group_size));
+  SUB1QUANT_RETURN_IF_ERROR(CheckSize(encoded.group_size));
+  const MatrixShape shape{encoded.rows, encoded.cols, encoded.group_size};
+  std::vector<ArraySpec> specs = Arrays(shape);
+  const size_t needed = specs.size();
+  for (ArraySpec& spec : IgnoredArrays(shape)) specs.push_back(std::move(spec));
+  std::vector<const uint8_t*> pointers(specs.size(), nullptr);
+  for (const EncodedArray& array : encoded.arrays) {
+    const auto spec =
+        std::find_if(specs.begin(), specs.end(), [&](const ArraySpec& s) { return s.name == array.name; });
+    if (spec == specs.end())
+      return absl::InvalidArgumentError(absl::StrCat(method_, " has no array '", array.name, "'"));
+    const uint8_t*& pointer = pointers[static_cast<size_t>(spec - specs.begin())];
+    if (pointer != nullptr)
+      return absl::InvalidArgumentError(absl::StrCat("array '", array.name, "' stands there twice"));
+    SUB1QUANT_RETURN_IF_ERROR(CheckArray(array, *spec));
+    pointer = array.bytes.data();
+  }
+  for (size_t i = 0; i < needed; ++i)
+    if (pointers[i] == nullptr)
+      return absl::InvalidArgumentError(absl::StrCat("array '", specs[i].name, "' is missing"));
+  return pointers;
+}
+
+absl::Status GroupCodec::Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const {
+  SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<const uint8_t*> arrays, CheckArrays(encoded));
+  if (first_row < 0 || row_count < 0 || first_row > encoded.rows || row_count > encoded.rows - first_row)
+    return absl::InvalidArgumentError(
+        absl::StrCat(row_count, " rows from row ", first_row, " are not within ", encoded.rows, " rows"));
+  const int64_t groups = GroupsPerRow(encoded.cols, encoded.group_size);
+  alignas(64) float buffer[kMaxGroupSize];
+  for (int64_t row = first_row; row < first_row + row_count; ++row) {
+    for (int64_t index = 0; index < groups; ++index) {
+      const int64_t first = index * encoded.group_size;
+      const int64_t real = std::min<int64_t>(encoded.group_size, encoded.cols - first);
+      float* to = real == encoded.group_size ? out + first : buffer;
+      SUB1QUANT_RETURN_IF_ERROR(DecodeGroup(encoded.group_size, row * groups + index, arrays, to));
+      if (to == buffer) std::memcpy(out + first, buffer, sizeof(float) * static_cast<size_t>(real));
+    }
+    out += encoded.cols;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sub1quant

@@ -1,0 +1,173 @@
+#include "quant/codec/int2_group/int2_codecs.h"
+
+#include <algorithm>
+#include <bit>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "core/status.h"
+#include "quant/codec/group_codec.h"
+#include "quant/codec/int2_group/int2_arrays.h"
+#include "quant/codec/int2_group/int2_group.h"
+#include "quant/codec/packing.h"
+
+namespace sub1quant {
+namespace {
+
+std::vector<ArraySpec> Joined(std::vector<ArraySpec> a, std::vector<ArraySpec> b) {
+  std::move(b.begin(), b.end(), std::back_inserter(a));
+  return a;
+}
+
+class Int2BaseCodec final : public GroupCodec {
+ public:
+  Int2BaseCodec() : GroupCodec("int2_base", 1) {}
+  int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
+    const MatrixShape shape{rows, cols, group_size};
+    return 2 * shape.weights() + 16 * shape.groups();
+  }
+
+ protected:
+  std::vector<ArraySpec> Arrays(const MatrixShape& shape) const override { return Int2BaseArrays(shape); }
+  std::vector<ArraySpec> IgnoredArrays(const MatrixShape& shape) const override {
+    return Int2ResidualArrays(shape, "residual");
+  }
+  absl::Status CheckGroup(const WeightGroup& group) const override { return CheckInt2Group(group); }
+  float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
+    Int2Choices choices;
+    Int2Codes codes;
+    ChooseInt2(group, request_, &choices);
+    EncodeInt2Base(group, choices.binary.multiplier, &codes);
+    StoreInt2Base(codes, group.size, at, arrays.data());
+    if (arrays[2] != nullptr) StoreInt2Signs(codes, group.size, at, arrays.data() + 2);
+    return choices.base_sum;
+  }
+  absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
+                           float* out) const override {
+    return LoadInt2Base(group_size, at, arrays.data(), out);
+  }
+
+ private:
+  const Int2Request request_{.binary = true, .ks = {}};
+};
+
+class Int2BinaryCodec final : public GroupCodec {
+ public:
+  Int2BinaryCodec() : GroupCodec("int2_binary_residual", 1) {}
+  int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
+    const MatrixShape shape{rows, cols, group_size};
+    return 3 * shape.weights() + 32 * shape.groups();
+  }
+
+ protected:
+  std::vector<ArraySpec> Arrays(const MatrixShape& shape) const override {
+    return Joined(Int2BaseArrays(shape), Int2ResidualArrays(shape, "residual"));
+  }
+  absl::Status CheckGroup(const WeightGroup& group) const override { return CheckInt2Group(group); }
+  float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
+    Int2Choices choices;
+    Int2Codes codes;
+    ChooseInt2(group, request_, &choices);
+    EncodeInt2Base(group, choices.binary.multiplier, &codes);
+    StoreInt2Base(codes, group.size, at, arrays.data());
+    StoreInt2Signs(codes, group.size, at, arrays.data() + 2);
+    return choices.binary_sum;
+  }
+  absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
+                           float* out) const override {
+    return LoadInt2Binary(group_size, at, arrays.data(), "residual_scales", out);
+  }
+
+ private:
+  const Int2Request request_{.binary = true, .ks = {}};
+};
+
+class Int2CorrectedCodec final : public GroupCodec {
+ public:
+  explicit Int2CorrectedCodec(int k)
+      : GroupCodec(Int2CorrectedMethod(k), 1), k_(k), request_{.binary = false, .ks = {k}} {}
+  int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
+    const MatrixShape shape{rows, cols, group_size};
+    const int64_t index_bits = std::max(1, static_cast<int>(std::bit_width(static_cast<unsigned>(group_size - 1))));
+    return 3 * shape.weights() + (48 + k_ * (index_bits + 4)) * shape.groups();
+  }
+
+ protected:
+  enum { kBase = 0, kSigns = 2, kIndices = 4, kCounts, kPacked, kScales };
+
+  std::vector<ArraySpec> Arrays(const MatrixShape& shape) const override {
+    const int64_t per_row = GroupsPerRow(shape.cols, shape.group_size);
+    return Joined(Joined(Int2BaseArrays(shape), Int2ResidualArrays(shape, "binary_residual")),
+                  {{"outlier_indices", DType::kU8, {shape.rows, per_row, k_}},
+                   {"outlier_counts", DType::kU8, {shape.rows, per_row}},
+                   {"outlier_packed", DType::kU8, {(shape.groups() * k_ + 1) / 2}},
+                   {"outlier_scales", DType::kF16, {shape.rows, per_row}}});
+  }
+
+  absl::Status CheckSize(int group_size) const override { return CheckInt2Corrections(k_, group_size); }
+  absl::Status CheckGroup(const WeightGroup& group) const override { return CheckInt2Group(group); }
+
+  float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
+    Int2Choices choices;
+    Int2Codes codes;
+    Int2Corrections corrections;
+    ChooseInt2(group, request_, &choices);
+    EncodeInt2Corrected(group, choices.k[0].multiplier, k_, &codes, &corrections);
+    StoreInt2Base(codes, group.size, at, arrays.data() + kBase);
+    StoreInt2Signs(codes, group.size, at, arrays.data() + kSigns);
+    std::copy_n(corrections.indices, k_, arrays[kIndices] + at * k_);
+    arrays[kCounts][at] = corrections.count;
+    for (int i = 0; i < k_; ++i) PutNibble(arrays[kPacked], at * k_ + i, corrections.codes[i]);
+    PutFp16(arrays[kScales], at, corrections.scale);
+    return choices.k[0].cost;
+  }
+
+  void FillTails(const MatrixShape& shape, const std::vector<uint8_t*>& arrays) const override {
+    if (const int64_t entries = shape.groups() * k_; entries % 2 != 0) PutNibble(arrays[kPacked], entries, 8);
+  }
+
+  absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
+                           float* out) const override {
+    SUB1QUANT_RETURN_IF_ERROR(LoadInt2Binary(group_size, at, arrays.data(), "binary_residual_scales", out));
+    float scale = 0;
+    SUB1QUANT_RETURN_IF_ERROR(ReadScale(arrays[kScales], at, "outlier_scales", &scale));
+    const int count = arrays[kCounts][at];
+    if (count > k_)
+      return absl::InvalidArgumentError(
+          absl::StrCat("array 'outlier_counts': ", count, " at group ", at, " is above ", k_));
+    // Also the entries past the count: whoever reads them by another rule must not be led outside.
+    for (int i = 0; i < k_; ++i)
+      if (const int index = arrays[kIndices][at * k_ + i]; index >= group_size)
+        return absl::InvalidArgumentError(
+            absl::StrCat("array 'outlier_indices': ", index, " at group ", at, " is not below ", group_size));
+    for (int i = 0; i < count; ++i) {
+      const int code = GetNibble(arrays[kPacked], at * k_ + i) - 8;
+      out[arrays[kIndices][at * k_ + i]] += static_cast<float>(code) * scale;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  int k_;
+  Int2Request request_;
+};
+
+}  // namespace
+
+std::unique_ptr<Codec> NewInt2BaseCodec() { return std::make_unique<Int2BaseCodec>(); }
+std::unique_ptr<Codec> NewInt2BinaryCodec() { return std::make_unique<Int2BinaryCodec>(); }
+std::unique_ptr<Codec> NewInt2CorrectedCodec(int k) { return std::make_unique<Int2CorrectedCodec>(k); }
+
+std::string Int2CorrectedMethod(int k) { return absl::StrCat("int2_error_budget_k", k); }
+
+absl::Status CheckInt2Corrections(int k, int group_size) {
+  if (k <= group_size) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(Int2CorrectedMethod(k), " keeps ", k, " corrections a group, more than group size ", group_size));
+}
+
+absl::Status CheckInt2Group(const WeightGroup& group) {
+  return Int2ScaleOverflows(group) ? ScaleOverflow(group, " at multiplier 1") : absl::OkStatus();
+}
+
+}  // namespace sub1quant

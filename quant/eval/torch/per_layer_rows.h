@@ -1,0 +1,39 @@
+// Rows of embed_tokens_per_layer, half of the parameters of the published model: they stay in the file and are gathered
+// for each window. Private to this folder.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/file.h"
+#include "quant/model/model_source.h"
+#include "quant/model/tensor.h"
+
+namespace sub1quant {
+
+// Thread-safe. Rows are read (pread, page cache) rather than touched in a mapping: a file cut short under us is then an
+// error and not a SIGBUS, and what was read does not count as resident.
+class PerLayerRows {
+ public:
+  // Keeps the file open if `model` has a local path for it; else reads through `model`, which must then outlive this
+  // object.
+  static absl::StatusOr<std::unique_ptr<PerLayerRows>> Open(ModelSource& model, const TensorRecord& record);
+
+  // [ids, columns] in `options`. Every id is inside the table.
+  absl::StatusOr<at::Tensor> Gather(const std::vector<int64_t>& ids, const at::TensorOptions& options) const;
+
+ private:
+  PerLayerRows(TensorRecord record, at::ScalarType stored) : record_(std::move(record)), stored_(stored) {}
+
+  absl::Status Read(uint64_t offset, void* buffer, size_t size) const;
+
+  TensorRecord record_;
+  at::ScalarType stored_;
+  std::unique_ptr<ReadableFile> file_;  // exactly one of these two is set
+  ModelSource* model_ = nullptr;
+};
+
+}  // namespace sub1quant

@@ -1,0 +1,78 @@
+#include "quant/search/search.h"
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/status.h"
+#include "quant/codec/family.h"
+#include "quant/codec/weight_group.h"
+
+namespace sub1quant {
+namespace {
+
+// The candidates of one family. Their sums stand together in the order below, `rows` says whose each is.
+struct Part {
+  std::unique_ptr<GroupEvaluator> evaluator;
+  std::vector<size_t> rows;
+};
+
+absl::StatusOr<std::vector<Part>> Plan(const std::vector<std::string>& methods, int group_size) {
+  std::vector<Part> parts;
+  size_t planned = 0;
+  for (const Family* family : Families()) {
+    Part part;
+    std::vector<std::string> mine;
+    for (size_t i = 0; i < methods.size(); ++i) {
+      if (family->Find(methods[i]) == nullptr) continue;
+      mine.push_back(methods[i]);
+      part.rows.push_back(i);
+    }
+    if (mine.empty()) continue;
+    SUB1QUANT_ASSIGN_OR_RETURN(part.evaluator, family->NewEvaluator(mine, group_size));
+    planned += mine.size();
+    parts.push_back(std::move(part));
+  }
+  if (planned == methods.size()) return parts;
+  for (const std::string& method : methods)
+    if (FindCodec(method) == nullptr)
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown method '", method, "', known are ", absl::StrJoin(KnownMethods(), ", ")));
+  return absl::InternalError("a method belongs to two families");
+}
+
+absl::Status EvaluateGroup(const std::vector<Part>& parts, const WeightGroup& group, float* sums, ExactSum* totals) {
+  for (const Part& part : parts) {
+    SUB1QUANT_RETURN_IF_ERROR(part.evaluator->Evaluate(group, sums));
+    for (size_t i = 0; i < part.rows.size(); ++i) totals[part.rows[i]].Add(sums[i]);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<CandidateRow>> SearchMatrix(const MatrixView& matrix, int group_size,
+                                                       const std::vector<std::string>& methods, int threads) {
+  SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, group_size));
+  if (methods.empty()) return absl::InvalidArgumentError("no candidate methods");
+  SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<Part> parts, Plan(methods, group_size));
+  std::vector<CandidateRow> rows(methods.size());
+  for (size_t i = 0; i < methods.size(); ++i) {
+    rows[i].method = methods[i];
+    rows[i].bits = FindCodec(methods[i])->NominalBits(matrix.rows, matrix.cols, group_size);
+  }
+  // Per block: its totals, and room for the sums of one group.
+  const auto blocks = static_cast<size_t>(RowBlockCount(matrix));
+  std::vector<ExactSum> totals(blocks * methods.size());
+  std::vector<float> scratch(blocks * methods.size());
+  auto evaluate = [&](int64_t block, const WeightGroup& group) -> absl::Status {
+    SUB1QUANT_RETURN_IF_ERROR(Annotate(CheckFinite(group), methods.front()));
+    const size_t at = static_cast<size_t>(block) * methods.size();
+    return EvaluateGroup(parts, group, scratch.data() + at, totals.data() + at);
+  };
+  SUB1QUANT_RETURN_IF_ERROR(ForEachGroup(matrix, group_size, threads, evaluate));
+  for (size_t i = 0; i < totals.size(); ++i) rows[i % methods.size()].error.Add(totals[i]);
+  return rows;
+}
+
+}  // namespace sub1quant

@@ -1,0 +1,32 @@
+// Moves jobs along their stages: starts a stage when what it waits for is done, runs the server's own steps (inspect, allocate,
+// seal, aggregate), ends jobs, expires leases. One thread. Every step is one transaction of the store and can be repeated, so
+// a killed server goes on where it was.
+#pragma once
+
+#include <atomic>
+
+#include "absl/status/status.h"
+#include "server/metrics.h"
+#include "server/service_context.h"
+
+namespace sub1quant {
+
+class Conductor {
+ public:
+  Conductor(ServiceContext& context, ServerMetrics& metrics) : context_(context), metrics_(metrics) {}
+
+  // Runs until Stop.
+  void Run();
+  void Stop() { stopping_ = true; }
+  // One pass over all active jobs; true if anything moved. Run is this in a loop; tests call it directly.
+  bool Step();
+
+ private:
+  absl::Status MoveJob(const JobRecord& job, bool* moved);
+
+  ServiceContext& context_;
+  ServerMetrics& metrics_;
+  std::atomic<bool> stopping_{false};
+};
+
+}  // namespace sub1quant

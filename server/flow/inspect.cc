@@ -1,0 +1,184 @@
+#include "server/flow/inspect.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "core/digest.h"
+#include "core/status.h"
+#include "quant/codec/codec.h"
+#include "quant/eval/corpus.h"
+#include "quant/eval/tokenizer.h"
+#include "quant/model/gemma4_config.h"
+#include "quant/model/quantizable.h"
+#include "quant/model/safetensors.h"
+#include "quant/plan/key_pattern.h"
+
+namespace sub1quant {
+namespace {
+
+constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
+constexpr uint64_t kMaxTokenizerBytes = uint64_t{256} << 20;
+// Of one CPU core, float32: what cost estimates are made with. Only the order and size of tasks depend on it.
+constexpr double kFlopsPerSecond = 5e10;
+
+absl::Status CheckSourceType(const TensorRecord& tensor) {
+  if (tensor.dtype == DType::kBF16 || tensor.dtype == DType::kF16 || tensor.dtype == DType::kF32)
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(tensor.key, ": dtype ", DTypeName(tensor.dtype), " cannot be quantized; BF16, F16 and F32 can"));
+}
+
+// Which pin (the first that matches) and exclusion hold for each matrix.
+class Rules {
+ public:
+  static absl::StatusOr<Rules> Compile(const JobSpecification& specification) {
+    Rules rules;
+    for (const PinRule& pin : specification.pins) {
+      SUB1QUANT_ASSIGN_OR_RETURN(KeyPattern pattern, KeyPattern::Compile(pin.regex));
+      rules.pins_.emplace_back(std::move(pattern), pin.format);
+    }
+    for (const std::string& exclude : specification.excludes) {
+      SUB1QUANT_ASSIGN_OR_RETURN(KeyPattern pattern, KeyPattern::Compile(exclude));
+      rules.excludes_.push_back(std::move(pattern));
+    }
+    return rules;
+  }
+  bool Excluded(const std::string& key) const {
+    return std::any_of(excludes_.begin(), excludes_.end(), [&](const KeyPattern& p) { return p.Matches(key); });
+  }
+  std::string Pinned(const std::string& key) const {
+    for (const auto& [pattern, format] : pins_)
+      if (pattern.Matches(key)) return format;
+    return "";
+  }
+
+ private:
+  std::vector<std::pair<KeyPattern, std::string>> pins_;
+  std::vector<KeyPattern> excludes_;
+};
+
+absl::Status SelectTensors(const JobSpecification& specification, const TensorInventory& inventory,
+                           Inspection* inspection) {
+  std::map<std::string, std::string> identities;
+  for (const ModelFile& file : inventory.files) identities[file.name] = file.identity;
+  const QuantizableSelection selection = SelectQuantizable(inventory);
+  inspection->facts.selection = selection.text_only ? "text-only" : "multimodal";
+  inspection->facts.quantizable_tensors = static_cast<int64_t>(selection.indices.size());
+  inspection->facts.quantizable_parameters = selection.parameters;
+  if (selection.indices.empty() && specification.quantize)
+    return absl::InvalidArgumentError(
+        absl::StrCat("no quantizable matrix among the ", inventory.tensors.size(),
+                     " tensors: the key must contain 'weight' and be a 2-D text matrix (see `sub1quant inspect`)"));
+  SUB1QUANT_ASSIGN_OR_RETURN(const Rules rules, Rules::Compile(specification));
+  for (size_t i = 0; i < selection.indices.size(); ++i) {
+    const TensorRecord& record = inventory.tensors[selection.indices[i]];
+    const bool excluded = rules.Excluded(record.key);
+    const std::string pinned = rules.Pinned(record.key);
+    if (excluded || pinned == "keep") {
+      inspection->kept.push_back({record.key, DTypeName(record.dtype), record.rows(), record.cols(), excluded});
+      continue;
+    }
+    if (specification.quantize) SUB1QUANT_RETURN_IF_ERROR(CheckSourceType(record));
+    inspection->tensors.push_back({static_cast<int64_t>(i), record, identities[record.file], pinned});
+  }
+  if (inspection->tensors.empty() && specification.quantize)
+    return absl::InvalidArgumentError("--pin and --exclude leave no matrix to quantize");
+  return absl::OkStatus();
+}
+
+std::string ModelIdentity(const TensorInventory& inventory, const std::string& config_sha256) {
+  Sha256 digest;
+  digest.UpdateField(config_sha256);
+  for (const ModelFile& file : inventory.files) {
+    digest.UpdateField(file.name);
+    digest.UpdateField(file.header_sha256);
+    digest.UpdateField(file.identity);
+  }
+  return digest.HexDigest();
+}
+
+// Every tensor that the forward pass reads must be there before any work starts.
+absl::Status CheckScorable(const Gemma4Config& config, const TensorInventory& inventory, Inspection* inspection) {
+  const Gemma4Tensors names = Gemma4TensorNames(config, inspection->facts.selection == "text-only");
+  std::set<std::string> keys;
+  for (const TensorRecord& tensor : inventory.tensors) keys.insert(tensor.key);
+  for (const std::string& name : names.used)
+    if (!keys.contains(name) && !absl::EndsWith(name, ".layer_scalar"))  // absent ones are 1
+      return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' is missing"));
+  inspection->facts.kv_shared_unused_keys = names.unused_kv_shared;
+  return absl::OkStatus();
+}
+
+double WindowSeconds(const TensorInventory& inventory, int64_t window) {
+  double weights = 0;
+  for (const TensorRecord& tensor : inventory.tensors)
+    if (tensor.shape.size() == 2 && tensor.key.find("embed_tokens_per_layer") == std::string::npos)
+      weights += static_cast<double>(tensor.elements());
+  return 2 * weights * static_cast<double>(window) / kFlopsPerSecond;
+}
+
+absl::Status CountTokens(const JobSpecification& specification, const Gemma4Config& config, ModelSource& model,
+                         BlobStore& blobs, Inspection* inspection) {
+  SUB1QUANT_ASSIGN_OR_RETURN(const std::string tokenizer_json,
+                             ReadModelFile(model, "tokenizer.json", kMaxTokenizerBytes));
+  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::Parse(tokenizer_json);
+  SUB1QUANT_RETURN_IF_ERROR(Annotate(tokenizer.status(), "tokenizer.json"));
+  SUB1QUANT_ASSIGN_OR_RETURN(const std::string text, blobs.Get(specification.corpus_sha256));
+  absl::StatusOr<std::vector<int32_t>> ids = TokenizeCorpus(**tokenizer, text);
+  SUB1QUANT_RETURN_IF_ERROR(Annotate(ids.status(), "corpus " + specification.corpus_name));
+  for (const int32_t id : *ids)
+    if (id >= config.vocab_size)
+      return absl::InvalidArgumentError(
+          absl::StrCat("token id ", id, " of tokenizer.json is outside the model's vocabulary of ", config.vocab_size));
+  inspection->token_count = static_cast<int64_t>(ids->size());
+  if (specification.published_protocol) {
+    absl::StatusOr<std::vector<Window>> windows =
+        PlanPublished(inspection->token_count, specification.window, specification.stride, specification.max_chunks);
+    SUB1QUANT_RETURN_IF_ERROR(Annotate(windows.status(), "corpus " + specification.corpus_name));
+    inspection->published_windows = static_cast<int64_t>(windows->size());
+  }
+  if (specification.bos_per_window_protocol) {
+    absl::StatusOr<std::vector<Window>> windows =
+        PlanBosPerWindow(inspection->token_count, specification.window, specification.max_chunks);
+    SUB1QUANT_RETURN_IF_ERROR(Annotate(windows.status(), "corpus " + specification.corpus_name));
+    inspection->bos_windows = static_cast<int64_t>(windows->size());
+  }
+  SUB1QUANT_ASSIGN_OR_RETURN(inspection->tokens_sha256, PutBlob(blobs, TokensToBytes(*ids)));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<InspectResult> Inspect(const JobSpecification& specification, ModelSource& model, BlobStore& blobs) {
+  InspectResult result;
+  Inspection& inspection = result.inspection;
+  SUB1QUANT_ASSIGN_OR_RETURN(const TensorInventory inventory, ReadInventory(model));
+  inspection.facts.name = specification.model_name;
+  inspection.facts.total_bytes = inventory.total_bytes();
+  SUB1QUANT_RETURN_IF_ERROR(SelectTensors(specification, inventory, &inspection));
+
+  const absl::StatusOr<std::string> config_json = ReadModelFile(model, "config.json", kMaxConfigBytes);
+  if (config_json.ok()) inspection.facts.config_sha256 = Sha256Hex(*config_json);
+  inspection.model_identity = ModelIdentity(inventory, inspection.facts.config_sha256);
+  absl::StatusOr<Gemma4Config> config =
+      config_json.ok() ? ParseGemma4Config(*config_json) : absl::StatusOr<Gemma4Config>(config_json.status());
+  if (config.ok()) inspection.facts.architecture = config->architecture;
+  const absl::Status scorable = config.ok() ? CheckScorable(*config, inventory, &inspection)
+                                            : Annotate(config.status(), config_json.ok() ? "config.json" : "model");
+  if (!scorable.ok()) {
+    if (specification.evaluate) return scorable;
+    result.warnings.push_back(absl::StrCat("this model could not be scored: ", std::string(scorable.message())));
+  }
+  if (specification.evaluate) {
+    SUB1QUANT_RETURN_IF_ERROR(CountTokens(specification, *config, model, blobs, &inspection));
+    inspection.window_seconds = WindowSeconds(inventory, specification.window);
+  }
+  if (inspection.facts.selection == "text-only")
+    result.warnings.push_back("selection: text-only (no key contains 'language_model')");
+  return result;
+}
+
+}  // namespace sub1quant

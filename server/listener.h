@@ -1,0 +1,21 @@
+// The gRPC listener: the server's address, made so that a taken one is an error and a dead server's socket file is not.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/server.h"
+
+namespace sub1quant {
+
+struct Listener {
+  std::unique_ptr<grpc::Server> server;
+  std::string address;  // with the port that was picked
+};
+
+// Unavailable naming the address if it is taken.
+absl::StatusOr<Listener> Listen(const std::string& address, const std::vector<grpc::Service*>& services);
+
+}  // namespace sub1quant

@@ -1,0 +1,128 @@
+// The shared arithmetic against oracles that know only the definition.
+#include "quant/codec/arithmetic.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "quant/codec/int2_group/top_k.h"
+
+namespace sub1quant {
+namespace {
+
+// The value of a finite float16, from its fields.
+double ValueOf(int bits) {
+  const int exponent = (bits >> 10) & 31, mantissa = bits & 1023;
+  return exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+}
+
+TEST(Fp16, EveryValueReadsAndRoundTrips) {
+  for (int bits = 0; bits < 0x7c00; ++bits) {
+    const float value = Fp16Value(static_cast<uint16_t>(bits));
+    ASSERT_EQ(value, ValueOf(bits)) << bits;
+    ASSERT_EQ(Fp16Value(static_cast<uint16_t>(bits | 0x8000)), -ValueOf(bits)) << bits;
+    ASSERT_EQ(Fp16Bits(value), bits);
+    ASSERT_EQ(Fp16Bits(-value), bits | 0x8000);
+  }
+  EXPECT_EQ(Fp16Value(0x7c00), std::numeric_limits<float>::infinity());
+  EXPECT_EQ(Fp16Value(0xfc00), -std::numeric_limits<float>::infinity());
+  for (int mantissa = 1; mantissa < 1024; ++mantissa)
+    ASSERT_TRUE(std::isnan(Fp16Value(static_cast<uint16_t>(0x7c00 | mantissa))));
+}
+
+// Between neighbours: the middle goes to the even one, one unit beside it to the nearer.
+TEST(Fp16, EveryTie) {
+  for (int low = 0; low < 0x7c00; ++low) {
+    const double next = low + 1 == 0x7c00 ? 65536.0 : ValueOf(low + 1);
+    const auto middle = static_cast<float>((ValueOf(low) + next) / 2);
+    ASSERT_EQ(Fp16Bits(middle), low % 2 == 0 ? low : low + 1) << low;
+    ASSERT_EQ(Fp16Bits(std::nextafter(middle, 0.0f)), low);
+    ASSERT_EQ(Fp16Bits(std::nextafter(middle, 1e6f)), low + 1);
+  }
+  EXPECT_EQ(Fp16Bits(std::numeric_limits<float>::max()), kFp16Infinity);
+  EXPECT_EQ(Fp16Bits(std::numeric_limits<float>::denorm_min()), 0);
+}
+
+TEST(RoundToCode, AgainstTheLibrary) {
+  for (const float limit : {1.0f, 7.0f}) {
+    std::vector<float> inputs = {0.0f, 1e-40f, 65504.0f, 3e38f, std::numeric_limits<float>::infinity()};
+    for (int half = 0; half <= 20; ++half) {
+      const auto x = static_cast<float>(half) * 0.5f;
+      inputs.insert(inputs.end(), {x, std::nextafter(x, -1.0f), std::nextafter(x, 100.0f)});
+    }
+    for (const float x : inputs)
+      for (const float value : {x, -x})
+        EXPECT_EQ(RoundToCode(value, limit), std::clamp(std::nearbyint(value), -limit, limit)) << value;
+  }
+}
+
+// The definition, word for word.
+float Butterfly(std::vector<float> v) {
+  int bits = 0;
+  while ((1u << bits) < v.size()) ++bits;
+  v.resize(size_t{1} << bits, 0.0f);
+  std::vector<int> order;
+  if (bits > 0) order.push_back(0);
+  for (int k = bits - 1; k >= 1; --k) order.push_back(k);
+  std::vector<bool> gone(v.size(), false);
+  for (int k : order) {
+    const size_t bit = size_t{1} << k;
+    for (size_t i = 0; i < v.size(); ++i) {
+      if ((i & bit) != 0 || gone[i]) continue;
+      v[i] = v[i] + v[i | bit];
+      gone[i | bit] = true;
+    }
+  }
+  return v[0];
+}
+
+template <int kSize>
+void CheckButterfly(std::mt19937* random) {
+  std::lognormal_distribution<float> values(0, 4);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<float> v(kSize), squares(kSize);
+    for (float& x : v) x = values(*random);
+    for (int i = 0; i < kSize; ++i)
+      squares[static_cast<size_t>(i)] = v[static_cast<size_t>(i)] * v[static_cast<size_t>(i)];
+    ASSERT_EQ(ButterflySum<kSize>(v.data()), Butterfly(v));
+    ASSERT_EQ(ButterflySumOfSquares<kSize>(v.data()), Butterfly(squares));
+  }
+}
+
+TEST(ButterflySum, AgainstTheDefinition) {
+  std::mt19937 random(1);
+  CheckButterfly<32>(&random);
+  CheckButterfly<64>(&random);
+  CheckButterfly<128>(&random);
+  CheckButterfly<256>(&random);
+}
+
+TEST(TopK, AgainstAStableSort) {
+  std::mt19937 random(2);
+  for (int round = 0; round < 300; ++round) {
+    // Few distinct magnitudes: ties everywhere.
+    std::vector<float> t(128);
+    const int distinct = 1 + round % 40;
+    for (float& x : t)
+      x = static_cast<float>(static_cast<int>(random() % static_cast<unsigned>(2 * distinct + 1)) - distinct);
+    std::vector<int> order(128);
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+      return std::fabs(t[static_cast<size_t>(a)]) > std::fabs(t[static_cast<size_t>(b)]);
+    });
+    for (int k : {1, 4, 8, 127, 128}) {
+      TopK top;
+      SelectTopK<128>(t.data(), k, &top);
+      for (int i = 0; i < k; ++i)
+        ASSERT_EQ(top.indices[i], order[static_cast<size_t>(i)]) << "k " << k << " entry " << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sub1quant

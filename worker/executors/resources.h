@@ -1,0 +1,19 @@
+// What every executor works with.
+#pragma once
+
+#include "core/clock.h"
+#include "quant/artifact/blob_store.h"
+#include "worker/metrics.h"
+#include "worker/models.h"
+
+namespace sub1quant {
+
+struct Resources {
+  const Clock& clock;
+  ModelAccess& models;
+  BlobStore& blobs;
+  WorkerMetrics& metrics;
+  int threads = 1;
+};
+
+}  // namespace sub1quant

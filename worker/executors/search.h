@@ -1,0 +1,19 @@
+// search: one matrix × candidate formats → bits and exact error of each.
+#pragma once
+
+#include "worker/executors/resources.h"
+#include "worker/executors/tensor_loader.h"
+
+namespace sub1quant {
+
+class SearchExecutor {
+ public:
+  explicit SearchExecutor(const Resources& resources) : resources_(resources) {}
+  absl::StatusOr<SearchResult> Execute(const SearchTask& task, TaskContext& context);
+
+ private:
+  Resources resources_;
+  TensorLoader loader_;
+};
+
+}  // namespace sub1quant

@@ -1,0 +1,192 @@
+// sub1quant-worker: wiring, signals, exit codes. 0 drained · 1 the server refuses this worker · 2 wrong usage.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "core/file.h"
+#include "core/parallel.h"
+#include "core/process/log.h"
+#include "core/process/signals.h"
+#include "core/status.h"
+#include "core/version.h"
+#include "proto/channel/channel.h"
+#include "proto/channel/remote_blobs.h"
+#include "quant/eval/torch/scorer.h"
+#include "spdlog/spdlog.h"
+#include "worker/device.h"
+#include "worker/executors/executors.h"
+#include "worker/loop.h"
+#include "worker/options.h"
+
+namespace sub1quant {
+namespace {
+
+using std::chrono::milliseconds;
+
+// What is left of --drain-seconds for releasing and leaving once the current task has had its time.
+constexpr milliseconds kExitReserve{3'000};
+
+std::string DefaultName() {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) return absl::StrCat("worker-", getpid());
+  return absl::StrCat(host.data(), "-", getpid());
+}
+
+absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobs(const WorkerOptions& options,
+                                                     const std::shared_ptr<grpc::Channel>& channel) {
+  if (!options.blobs.empty()) return OpenBlobDirectory(options.blobs);
+  RemoteBlobOptions remote;
+  if (!options.cache.empty()) {
+    SUB1QUANT_RETURN_IF_ERROR(MakeDirectories(options.cache));
+    SUB1QUANT_ASSIGN_OR_RETURN(remote.cache, OpenBlobDirectory(options.cache));
+    remote.spool_directory = options.cache;
+  }
+  return NewRemoteBlobStore(channel, std::move(remote));
+}
+
+// Everything that main wires, in the order of its making.
+struct Worker {
+  std::unique_ptr<Clock> clock = NewSystemClock();
+  std::unique_ptr<Pause> work_pause = NewSystemPause(), renew_pause = NewSystemPause();
+  std::unique_ptr<IdGenerator> ids = NewRandomIdGenerator();
+  std::unique_ptr<WorkerMetrics> null_metrics = NewNullMetrics();
+  std::unique_ptr<MetricsServer> metrics_server;
+  std::unique_ptr<BlobStore> blobs;
+  std::unique_ptr<ModelAccess> models;
+  std::unique_ptr<TaskExecutors> executors;
+  std::unique_ptr<Coordinator> coordinator;
+  std::unique_ptr<WorkerLoop> loop;
+
+  WorkerMetrics& metrics() { return metrics_server ? metrics_server->metrics() : *null_metrics; }
+};
+
+absl::Status Wire(const WorkerOptions& options, Worker& worker) {
+  SUB1QUANT_RETURN_IF_ERROR(CheckOptions(options));
+  SUB1QUANT_ASSIGN_OR_RETURN(const Device device, ChooseDevice(options.device));
+  ModelRoots roots;
+  roots.follow_links = options.trust_model_roots;
+  for (const std::string& root : options.model_roots) SUB1QUANT_RETURN_IF_ERROR(AddModelRoot(root, roots));
+  if (!options.metrics.empty()) {
+    SUB1QUANT_ASSIGN_OR_RETURN(worker.metrics_server, StartMetricsServer(options.metrics));
+    spdlog::info("metrics on port {}", worker.metrics_server->port());
+  }
+  const std::shared_ptr<grpc::Channel> channel = DialServer(options.server);
+  SUB1QUANT_ASSIGN_OR_RETURN(worker.blobs, OpenBlobs(options, channel));
+  worker.models = NewModelAccess(std::move(roots), channel);
+  const int threads = options.threads > 0 ? options.threads : AvailableThreads();
+  worker.executors = std::make_unique<TaskExecutors>(
+      Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), threads}, device.torch_name);
+
+  const std::string session = options.session.empty() ? worker.ids->NewId() : options.session;
+  worker.coordinator = NewGrpcCoordinator(channel, {options.name, session, device.description, Version()});
+  WorkerLoop::Options loop;
+  loop.jitter_seed = std::hash<std::string>()(session);
+  worker.loop = std::make_unique<WorkerLoop>(
+      WorkerLoop::Parts{*worker.clock, *worker.work_pause, *worker.renew_pause, *worker.ids, *worker.coordinator,
+                        *worker.executors, worker.metrics()},
+      loop);
+  spdlog::info("{}: worker {} on {}, {} thread(s), server {}", VersionLine("sub1quant-worker"), options.name,
+               device.description, threads, options.server);
+  return absl::OkStatus();
+}
+
+// Waits for the work to end; signals drain it, then cut it short.
+class Supervisor {
+ public:
+  Supervisor(Worker& worker, ShutdownSignals& signals, int drain_seconds)
+      : worker_(worker), signals_(signals), drain_(std::chrono::seconds(drain_seconds)) {}
+
+  absl::Status Run() {
+    std::thread renew([this] { worker_.loop->RunRenewals(); });
+    std::thread work([this] {
+      result_ = worker_.loop->RunWork();
+      done_ = true;
+      signals_.Interrupt();
+    });
+    while (!done_) {
+      if (!signals_.Wait(milliseconds(60'000))) continue;
+      Stop();
+    }
+    work.join();
+    renew.join();
+    return result_;
+  }
+
+ private:
+  void Stop() {
+    worker_.loop->Drain();
+    const SteadyTime deadline = worker_.clock->Now() + drain_;
+    WaitUntil(deadline - kExitReserve, /*signal_ends=*/true);
+    if (done_) return;
+    spdlog::warn("releasing what is not finished");
+    worker_.loop->Abandon();
+    WaitUntil(std::max(deadline, worker_.clock->Now() + milliseconds(500)), /*signal_ends=*/false);
+    if (done_) return;
+    // The executor is inside a step that cannot be cut short. Nothing it does is published: its lease is gone.
+    spdlog::shutdown();
+    std::_Exit(0);
+  }
+
+  void WaitUntil(SteadyTime deadline, bool signal_ends) {
+    while (!done_) {
+      const SteadyTime now = worker_.clock->Now();
+      if (now >= deadline) return;
+      const auto left = std::chrono::duration_cast<milliseconds>(deadline - now) + milliseconds(1);
+      if (signals_.Wait(left) && signal_ends) return;
+    }
+  }
+
+  Worker& worker_;
+  ShutdownSignals& signals_;
+  milliseconds drain_;
+  std::atomic<bool> done_{false};
+  absl::Status result_;  // written before done_
+};
+
+int Main(int argc, char** argv) {
+  WorkerOptions options;
+  const std::unique_ptr<CLI::App> app = MakeWorkerApp(options);
+  try {
+    app->parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app->exit(error) == 0 ? 0 : 2;
+  }
+  if (options.name.empty()) options.name = DefaultName();
+  ShutdownSignals signals;
+  if (options.parent_death) {
+    const pid_t parent = getppid();
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (parent == 1 || getppid() != parent) return 0;  // it died before
+  }
+  SetUpLogging(options.log_format, "worker", options.name);
+  InitializeTorch();
+
+  Worker worker;
+  if (const absl::Status status = Wire(options, worker); !status.ok()) {
+    std::fprintf(stderr, "sub1quant-worker: %s\n", std::string(status.message()).c_str());
+    return 2;
+  }
+  const absl::Status status = Supervisor(worker, signals, options.drain_seconds).Run();
+  if (status.ok()) {
+    spdlog::info("drained");
+    return 0;
+  }
+  std::fprintf(stderr, "sub1quant-worker: %s: %s\n", options.server.c_str(), std::string(status.message()).c_str());
+  return 1;
+}
+
+}  // namespace
+}  // namespace sub1quant
+
+int main(int argc, char** argv) { return sub1quant::Main(argc, argv); }

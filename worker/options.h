@@ -1,0 +1,36 @@
+// The command line of sub1quant-worker.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace CLI {
+class App;
+}
+
+namespace sub1quant {
+
+struct WorkerOptions {
+  std::string server;
+  std::string device = "auto";
+  int threads = 0;   // 0: all
+  std::string name;  // "": host name and process id
+  std::string session;
+  std::vector<std::string> model_roots;
+  std::string blobs, cache;
+  std::string metrics;
+  int drain_seconds = 25;
+  bool trust_model_roots = false, parent_death = false;
+  std::string log_format = "text";
+};
+
+// `options` outlives the app.
+std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options);
+
+// What the parser cannot say: addresses, directories, the session's form. InvalidArgument naming the option.
+absl::Status CheckOptions(const WorkerOptions& options);
+
+}  // namespace sub1quant
