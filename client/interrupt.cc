@@ -31,7 +31,9 @@ void Install(void (*handler)(int)) {
     struct sigaction old {
     }, fresh{};
     sigaction(signal, nullptr, &old);
-    if (old.sa_handler == SIG_IGN) continue;
+    // nohup means it. A script's background commands have SIGINT ignored too, yet whoever sends it there wants to be
+    // heard.
+    if (signal == SIGHUP && old.sa_handler == SIG_IGN) continue;
     fresh.sa_handler = handler;
     fresh.sa_flags = SA_RESTART;
     sigaction(signal, &fresh, nullptr);

@@ -8,7 +8,7 @@
 
 namespace sub1quant {
 
-// Takes the signals over for its lifetime; one at a time in a process. Signals that were ignored (nohup) stay so.
+// Takes the signals over for its lifetime; one at a time in a process. An ignored SIGHUP (nohup) stays so.
 class Interrupt {
  public:
   Interrupt();

@@ -2,6 +2,7 @@
 
 #ifdef SUB1QUANT_FAILPOINTS
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -44,6 +45,11 @@ absl::Status Failpoint(const char* name) {
   std::lock_guard<std::mutex> lock(mutex);
   auto found = rules.find(name);
   if (found == rules.end() || --found->second.passage != 0) return absl::OkStatus();
+  if (const char* mark = std::getenv("SUB1QUANT_FAILPOINT_MARK"); mark != nullptr) {
+    const int file = open(mark, O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0) return absl::OkStatus();
+    close(file);
+  }
   if (found->second.action == "kill") kill(getpid(), SIGKILL);
   return absl::UnavailableError(std::string("failpoint ") + name);
 }

@@ -110,9 +110,19 @@ absl::Status Conductor::MoveJob(const JobRecord& job, bool* moved) {
   return absl::OkStatus();
 }
 
+// A reaper that was away (paused, cut off, busy with a long text) cannot know who renewed meanwhile: it waits one full time to live.
+bool Conductor::MayExpire(SteadyTime now) {
+  if (last_look_ && now - *last_look_ > context_.lease_ttl / 2) no_expiry_before_ = now + context_.lease_ttl;
+  last_look_ = now;
+  return now >= no_expiry_before_;
+}
+
 bool Conductor::Step() {
   bool moved = false;
-  if (const absl::StatusOr<int> expired = context_.store.ExpireLeases(context_.clock.Now()); !expired.ok()) {
+  const SteadyTime now = context_.clock.Now();
+  if (!MayExpire(now)) {
+    // Nothing expires yet.
+  } else if (const absl::StatusOr<int> expired = context_.store.ExpireLeases(now); !expired.ok()) {
     spdlog::warn("expiring leases: {}", std::string(expired.status().message()));
   } else if (*expired > 0) {
     spdlog::warn("{} lease(s) expired", *expired);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "server/metrics.h"
@@ -22,10 +23,13 @@ class Conductor {
   bool Step();
 
  private:
+  bool MayExpire(SteadyTime now);
   absl::Status MoveJob(const JobRecord& job, bool* moved);
 
   ServiceContext& context_;
   ServerMetrics& metrics_;
+  std::optional<SteadyTime> last_look_;
+  SteadyTime no_expiry_before_{};
   std::atomic<bool> stopping_{false};
 };
 

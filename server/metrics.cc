@@ -20,6 +20,9 @@ prometheus::Family<prometheus::Gauge>& Gauge(prometheus::Registry& registry, con
   return prometheus::BuildGauge().Name("sub1quant_" + name).Help(help).Register(registry);
 }
 
+// A worker that has not been heard of for this long, and holds nothing, no longer counts.
+constexpr double kGoneSeconds = 60;
+
 const prometheus::Histogram::BucketBoundaries kRpcSeconds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                           0.1,    0.25,  0.5,    1,     2.5,  5,     10,   30};
 
@@ -70,8 +73,11 @@ struct ServerMetrics::Impl {
     }
     if (const auto workers = store.Workers(clock.Now()); workers.ok()) {
       auto& family = Gauge(queue, "workers", "Workers by state");
-      for (const WorkerRecord& worker : *workers)
+      for (const char* state : {"idle", "busy", "draining"}) family.Add({{"state", state}});
+      for (const WorkerRecord& worker : *workers) {
+        if (worker.stages.empty() && worker.seen_seconds_ago > kGoneSeconds) continue;
         family.Add({{"state", worker.draining ? "draining" : worker.stages.empty() ? "idle" : "busy"}}).Increment();
+      }
     }
     return prometheus::TextSerializer().Serialize(queue.Collect());
   }

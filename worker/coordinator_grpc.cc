@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/failpoint.h"
 #include "core/status.h"
 #include "proto/channel/channel.h"
 #include "proto/convert/convert.h"
@@ -87,6 +88,7 @@ class GrpcCoordinator final : public Coordinator {
   }
 
   absl::Status Complete(const std::string& lease_id, const TaskResult& result, double seconds) override {
+    SUB1QUANT_RETURN_IF_ERROR(Failpoint("worker.before_complete"));
     v1::CompleteRequest request;
     *request.mutable_worker() = identity_;
     request.set_lease_id(lease_id);

@@ -52,7 +52,7 @@ absl::Status LocalOptions::Fill(const Context& context, LocalJob& job) const {
 Json LocalResultToJson(const LocalResult& result) {
   Json json{{"job", result.job}, {"out", result.out.empty() ? Json(nullptr) : Json(result.out)}};
   if (result.reports.size() == 1) {
-    json["report"] = result.reports.front().second;
+    json.update(result.reports.front().second);
     return json;
   }
   json["reports"] = Json::object();

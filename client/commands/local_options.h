@@ -17,7 +17,7 @@ class LocalOptions {
   int workers_ = 0, threads_ = 0;
 };
 
-// {"job", "out", "report": …} or, with several targets, "reports": {folder: …}.
+// {"job", "out"} and the report's own keys, or, with several targets, "reports": {folder: report}.
 Json LocalResultToJson(const LocalResult& result);
 
 }  // namespace sub1quant

@@ -111,7 +111,11 @@ absl::Status FinishRemoteJob(Context& context, Session& session, const std::stri
     return absl::OkStatus();
   }
   Json json{{"job", id}, {"state", "succeeded"}};
-  json[reports.size() == 1 ? "report" : "reports"] = ReportsToJson(reports);
+  if (reports.size() == 1) {
+    json.update(ReportsToJson(reports));
+  } else {
+    json["reports"] = ReportsToJson(reports);
+  }
   context.out << DumpJson(json);
   return absl::OkStatus();
 }

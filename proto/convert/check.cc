@@ -13,7 +13,8 @@ constexpr uint64_t kMaxMatrixBytes = uint64_t{1} << 40;
 
 absl::Status CheckDigest(const std::string& field, const std::string& value) {
   if (IsSha256Hex(value)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(field, ": want 64 hexadecimal characters, not ", value.size(), " bytes"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": want 64 hexadecimal characters, not ", value.size(), " bytes"));
 }
 
 absl::Status CheckMethodField(const std::string& field, const std::string& method) {
@@ -49,11 +50,18 @@ v1::TensorRecord TensorToProto(const TensorRecord& tensor) {
 absl::StatusOr<TensorRecord> MatrixFromProto(const v1::TensorRecord& proto) {
   TensorRecord tensor;
   switch (proto.dtype()) {
-    case v1::D_TYPE_F16: tensor.dtype = DType::kF16; break;
-    case v1::D_TYPE_BF16: tensor.dtype = DType::kBF16; break;
-    case v1::D_TYPE_F32: tensor.dtype = DType::kF32; break;
+    case v1::D_TYPE_F16:
+      tensor.dtype = DType::kF16;
+      break;
+    case v1::D_TYPE_BF16:
+      tensor.dtype = DType::kBF16;
+      break;
+    case v1::D_TYPE_F32:
+      tensor.dtype = DType::kF32;
+      break;
     default:
-      return absl::InvalidArgumentError(absl::StrCat("tensor.dtype is ", static_cast<int>(proto.dtype()), ", want F16, BF16 or F32"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor.dtype is ", static_cast<int>(proto.dtype()), ", want F16, BF16 or F32"));
   }
   if (proto.shape_size() != 2) {
     return absl::InvalidArgumentError(absl::StrCat("tensor.shape has ", proto.shape_size(), " extents, want 2"));
@@ -65,7 +73,8 @@ absl::StatusOr<TensorRecord> MatrixFromProto(const v1::TensorRecord& proto) {
     tensor.shape.push_back(extent);
   }
   if (bytes > kMaxMatrixBytes || proto.bytes() != static_cast<uint64_t>(bytes)) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor.bytes is ", proto.bytes(), ", does not match shape and dtype"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor.bytes is ", proto.bytes(), ", does not match shape and dtype"));
   }
   tensor.key = proto.key();
   tensor.file = proto.file();

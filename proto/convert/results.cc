@@ -125,11 +125,16 @@ v1::TaskResult ToProto(const TaskResult& result) {
 
 absl::StatusOr<TaskResult> FromProto(const v1::TaskResult& proto) {
   switch (proto.kind_case()) {
-    case v1::TaskResult::kSearch: return Value(proto.search());
-    case v1::TaskResult::kPack: return Value(proto.pack());
-    case v1::TaskResult::kScore: return Value(proto.score());
-    case v1::TaskResult::kExport: return Value(proto.export_());
-    case v1::TaskResult::KIND_NOT_SET: break;
+    case v1::TaskResult::kSearch:
+      return Value(proto.search());
+    case v1::TaskResult::kPack:
+      return Value(proto.pack());
+    case v1::TaskResult::kScore:
+      return Value(proto.score());
+    case v1::TaskResult::kExport:
+      return Value(proto.export_());
+    case v1::TaskResult::KIND_NOT_SET:
+      break;
   }
   return absl::InvalidArgumentError("result: of no kind that this version knows");
 }

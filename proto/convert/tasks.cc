@@ -90,7 +90,8 @@ absl::StatusOr<Task> Value(const v1::ScoreTask& proto) {
   SUB1QUANT_RETURN_IF_ERROR(CheckRange("score.first", proto.first(), 0, kMaxCount));
   SUB1QUANT_RETURN_IF_ERROR(CheckRange("score.count", proto.count(), 1, kMaxCount));
   if (proto.dtype() != "auto" && proto.dtype() != "float32" && proto.dtype() != "bfloat16") {
-    return absl::InvalidArgumentError(absl::StrCat("score.dtype '", proto.dtype(), "': want auto, float32 or bfloat16"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("score.dtype '", proto.dtype(), "': want auto, float32 or bfloat16"));
   }
   ScoreTask task;
   task.model = FromProto(proto.model());
@@ -131,11 +132,16 @@ v1::Task ToProto(const Task& task) {
 
 absl::StatusOr<Task> FromProto(const v1::Task& proto) {
   switch (proto.kind_case()) {
-    case v1::Task::kSearch: return Value(proto.search());
-    case v1::Task::kPack: return Value(proto.pack());
-    case v1::Task::kScore: return Value(proto.score());
-    case v1::Task::kExport: return Value(proto.export_());
-    case v1::Task::KIND_NOT_SET: break;
+    case v1::Task::kSearch:
+      return Value(proto.search());
+    case v1::Task::kPack:
+      return Value(proto.pack());
+    case v1::Task::kScore:
+      return Value(proto.score());
+    case v1::Task::kExport:
+      return Value(proto.export_());
+    case v1::Task::KIND_NOT_SET:
+      break;
   }
   return absl::InvalidArgumentError("task: of no kind that this version knows");
 }

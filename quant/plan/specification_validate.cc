@@ -43,7 +43,8 @@ int OutliersOf(const std::string& method) {
 absl::Status CheckMethod(const std::string& option, const std::string& method, int group_size) {
   if (FindCodec(method) == nullptr) return Invalid(option, method, absl::StrJoin(KnownMethods(), ", "));
   if (OutliersOf(method) > group_size) {
-    return absl::InvalidArgumentError(absl::StrCat("--", option, " '", method, "': more outliers than --group-size ", group_size));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", option, " '", method, "': more outliers than --group-size ", group_size));
   }
   return absl::OkStatus();
 }
@@ -106,7 +107,8 @@ absl::Status CheckFormats(const JobSpecification& s) {
   SUB1QUANT_RETURN_IF_ERROR(CheckCount("formats", s.formats.size(), kMaxFormats));
   for (const std::string& method : s.formats) SUB1QUANT_RETURN_IF_ERROR(CheckMethod("formats", method, s.group_size));
   SUB1QUANT_RETURN_IF_ERROR(CheckDistinct("formats", s.formats));
-  if (s.allocator != "greedy" && s.allocator != "optimal") return Invalid("allocator", s.allocator, "greedy or optimal");
+  if (s.allocator != "greedy" && s.allocator != "optimal")
+    return Invalid("allocator", s.allocator, "greedy or optimal");
   return absl::OkStatus();
 }
 

@@ -5,6 +5,12 @@
 #include "server/flow/action_key.h"
 
 namespace sub1quant {
+namespace {
+
+// Of one CPU core: for the order of tasks and the time left, nothing else.
+constexpr double kPackWeightsPerSecond = 5e7;
+
+}  // namespace
 
 std::vector<PlannedTask> PlanPack(const JobSpecification& specification, const Inspection& inspection,
                                   const Decision& decision) {
@@ -19,7 +25,7 @@ std::vector<PlannedTask> PlanPack(const JobSpecification& specification, const I
     task.group_size = specification.group_size;
     task.method = decision.methods[i];
     PlannedTask planned;
-    planned.cost = static_cast<double>(tensor.record.elements());
+    planned.cost = static_cast<double>(tensor.record.elements()) / kPackWeightsPerSecond;
     planned.description = absl::StrCat(tensor.record.key, " as ", task.method);
     planned.task = std::move(task);
     planned.action_key = ActionKeyOf(planned.task);

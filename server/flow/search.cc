@@ -9,6 +9,8 @@
 namespace sub1quant {
 namespace {
 
+// Of one CPU core with the five published formats: for the order of tasks and the time left, nothing else.
+constexpr double kSearchWeightsPerSecond = 1.5e7;
 constexpr double kMinActivationWeight = 0.05, kMaxActivationWeight = 20;
 
 }  // namespace
@@ -30,7 +32,7 @@ std::vector<PlannedTask> PlanSearch(const JobSpecification& specification, const
     task.group_size = specification.group_size;
     task.methods = CandidateMethods(specification, tensor);
     PlannedTask planned;
-    planned.cost = static_cast<double>(tensor.record.elements());
+    planned.cost = static_cast<double>(tensor.record.elements()) / kSearchWeightsPerSecond;
     planned.description = tensor.record.key;
     planned.task = std::move(task);
     planned.action_key = ActionKeyOf(planned.task);

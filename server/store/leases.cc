@@ -11,7 +11,7 @@ namespace sub1quant {
 namespace {
 
 // A lease call gets at most so much cost when it gets more than one task: large matrices come one at a time.
-constexpr double kBatchCost = 4e6;
+constexpr double kBatchCost = 2;  // seconds
 // Of a call's operations, so that a hostile list does not make a hostile statement.
 constexpr size_t kMaxOperations = 8;
 
@@ -51,7 +51,8 @@ absl::StatusOr<std::vector<int64_t>> SqliteStore::PickTasks(const AcquireQuery& 
           "SELECT task.id, task.operation, task.cost FROM task JOIN job ON job.id = task.job "
           "WHERE task.state = 'ready' AND job.state = 'running' AND job.cancelling = 0 "
           "AND task.operation IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
-          "ORDER BY (?9 <> '' AND task.affinity = ?9) DESC, job.seq, task.stage_seq, task.cost DESC, task.id "
+          "ORDER BY job.seq, task.operation = 'score', (?9 <> '' AND task.affinity = ?9) DESC, task.stage_seq, "
+          "task.cost DESC, task.id "
           "LIMIT ?10",
           wanted[0], wanted[1], wanted[2], wanted[3], wanted[4], wanted[5], wanted[6], wanted[7], query.loaded_model,
           std::max(query.max_tasks, 1)));

@@ -55,7 +55,7 @@ struct NewTask {
   std::string operation;  // search, pack, score, export
   std::string action_key;
   std::string affinity;  // of score tasks: model_identity/manifest_sha256
-  double cost = 0;       // estimate, in seconds or any unit common to the stage
+  double cost = 0;          // estimated seconds on one CPU core
   std::string description;  // for people: the tensor's key, "windows 0-31"
   std::string payload;
   std::optional<std::string> result;  // of an earlier task with this action key: the task is done when it is created

@@ -1,14 +1,12 @@
 """kill -9 of worker or server at any stage, Ctrl-C once and twice: the same artifact bytes as an undisturbed run."""
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
 
 import support
-
-SERVER_POINTS = ["server.after_complete_commit", "server.before_complete_commit", "server.before_stage_plan", "server.after_stage_plan",
-                 "server.before_seal"]
 
 
 class Restart(support.Case):
@@ -25,23 +23,32 @@ class Restart(support.Case):
             Restart.undisturbed = self.artifact_bytes(out)
         return Restart.undisturbed
 
+    def killed_once(self, point):
+        """Runs the job with one process killed at a failpoint (`place=kill@passage`); it must end well and equal the reference."""
+        name = point.split("=")[0]
+        out, mark = self.directory / f"out-{name}", self.directory / f"mark-{name}"
+        done = self.sub1quant(*self.arguments, "--out", out, "--state", self.directory / f"state-{name}",
+                              environment={"SUB1QUANT_FAILPOINT": point, "SUB1QUANT_FAILPOINT_MARK": str(mark)})
+        self.assertTrue(mark.exists(), f"nothing passed {point}")
+        self.assertIn("signal 9", done.stderr)
+        self.assertEqual(self.artifact_bytes(out), self.reference())
+
     def test_worker_killed(self):
         """The client restarts a dead worker and gives its leases back at once, so the job ends well in one command."""
-        for name, point in (("search", "worker.before_complete=kill@3"), ("pack", "worker.before_complete=kill@70"),
-                            ("blob", "file.before_rename=kill@5")):
-            with self.subTest(name):
-                out = self.directory / f"out-{name}"
-                self.sub1quant(*self.arguments, "--out", out, "--state", self.directory / f"state-{name}",
-                               environment={"SUB1QUANT_FAILPOINT": point})
-                self.assertEqual(self.artifact_bytes(out), self.reference())
+        for passage in (3, 70, 130):  # in search, in pack, in scoring
+            with self.subTest(passage):
+                self.killed_once(f"worker.before_complete=kill@{passage}")
+                shutil.rmtree(self.directory)
+                self.directory.mkdir()
 
     def test_server_killed(self):
-        for point in SERVER_POINTS:
+        for point in ("server.before_lease_commit=kill@3", "server.before_complete_commit=kill@5", "server.after_complete_commit=kill@70",
+                      "server.before_stage_plan=kill@2", "server.after_stage_plan=kill@3", "server.before_seal=kill"):
             with self.subTest(point):
-                out, state = self.directory / f"out-{point}", self.directory / f"state-{point}"
-                self.sub1quant(*self.arguments, "--out", out, "--state", state, environment={"SUB1QUANT_FAILPOINT": f"{point}=kill@2"
-                                                                                            if "seal" not in point else f"{point}=kill"})
-                self.assertEqual(self.artifact_bytes(out), self.reference())
+                self.killed_once(point)
+
+    def test_killed_between_writing_and_renaming_a_blob(self):
+        self.killed_once("file.before_rename=kill@9")
 
     def interrupt(self, out, state, times, when="search"):
         """Starts the job, waits until `when` shows up in its progress, sends SIGINT `times` times; returns the exit code."""
@@ -108,7 +115,7 @@ class Restart(support.Case):
         for line in process.stderr:
             if "search" in line:
                 break
-        self.refused(*self.arguments, "--out", self.directory / "other", "--state", state, code=2, words=["state"])
+        self.refused(*self.arguments, "--out", self.directory / "other", "--state", state, code=6, words=["state"])
         process.send_signal(signal.SIGINT)
         process.stderr.read()
         process.wait(timeout=60)

@@ -79,7 +79,8 @@ class Run(support.Case):
             self.assertEqual(again["bos_per_window"], report["perplexity"]["quantized"]["bos_per_window"])
 
     def test_dense_export_holds_the_reconstruction(self):
-        self.sub1quant("run", "--model", support.TINY, "--no-eval", "--uniform", "groupwise_int4", "--out", self.directory / "out")
+        self.sub1quant("run", "--model", support.TINY, "--no-eval", "--uniform", "int2_error_budget_k4", "--out",
+                       self.directory / "out")
         dense = self.directory / "dense"
         self.sub1quant("export", self.directory / "out" / "artifact", "--to", "dense", "--model", support.TINY, "--out", dense)
         ours, source = support.read_safetensors(dense / "model.safetensors"), support.read_safetensors(support.TINY / "model.safetensors")
@@ -87,7 +88,7 @@ class Run(support.Case):
         self.assertEqual(ours.keys(), source.keys())
         for key in golden["order"]:
             self.assertEqual(hashlib.sha256(ours[key][2]).hexdigest(),
-                             golden["detail"][key]["groupwise_int4"]["bf16_sha256"], key)
+                             golden["detail"][key]["int2_error_budget_k4"]["bf16_sha256"], key)
         for key in source.keys() - set(golden["order"]):
             self.assertEqual(ours[key], source[key], key)
 

@@ -143,7 +143,8 @@ TEST(Convert, RefusesHostileTasksNamingTheField) {
 TEST(Convert, RefusesHostileResults) {
   EXPECT_FALSE(FromProto(v1::TaskResult()).ok());
   EXPECT_FALSE(FromProto(ToProto(TaskResult(ExportResult{"../x", 1}))).ok());
-  EXPECT_FALSE(FromProto(ToProto(TaskResult(SearchResult{kDigest, {{"groupwise_int4", 8, ExactSum::FromParts(-1, 0)}}}))).ok());
+  EXPECT_FALSE(
+      FromProto(ToProto(TaskResult(SearchResult{kDigest, {{"groupwise_int4", 8, ExactSum::FromParts(-1, 0)}}}))).ok());
   ScoreResult score;
   score.windows = {{0, 0, 1, {}, {}}};
   EXPECT_FALSE(FromProto(ToProto(TaskResult(score))).ok());

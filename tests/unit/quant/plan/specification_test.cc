@@ -116,19 +116,46 @@ TEST(Validate, RefusesNamingTheOption) {
       {[](auto& s) { s.target_bpw = {0}; }, "--target-bpw"},
       {[](auto& s) { s.target_bpw = {33}; }, "--target-bpw"},
       {[=](auto& s) { s.target_bpw = {nan}; }, "--target-bpw"},
-      {[](auto& s) { s.target_bpw = {4, 4}; }, "--target-bpw"},
-      {[](auto& s) { s.target_bpw = {4, 4.00000001}; }, "--target-bpw"},  // one folder name
+      {[](auto& s) {
+         s.target_bpw = {4, 4};
+       },
+       "--target-bpw"},
+      {[](auto& s) {
+         s.target_bpw = {4, 4.00000001};
+       },
+       "--target-bpw"},  // one folder name
       {[](auto& s) { s.uniform = "int9"; }, "--uniform"},
-      {[](auto& s) { s.uniform = "groupwise_int4", s.allocation = {{"a", "groupwise_int4"}}; }, "--allocation"},
-      {[](auto& s) { s.allocation = {{"a", "nothing"}}; }, "--allocation"},
-      {[](auto& s) { s.formats = {"int2_base", "int2_base"}; }, "--formats"},
+      {[](auto& s) {
+         s.uniform = "groupwise_int4", s.allocation = {{"a", "groupwise_int4"}};
+       },
+       "--allocation"},
+      {[](auto& s) {
+         s.allocation = {{"a", "nothing"}};
+       },
+       "--allocation"},
+      {[](auto& s) {
+         s.formats = {"int2_base", "int2_base"};
+       },
+       "--formats"},
       {[](auto& s) { s.formats = {"int2_error_budget_k64"}, s.group_size = 32; }, "--formats"},
       {[](auto& s) { s.group_size = 100; }, "--group-size"},
       {[](auto& s) { s.allocator = "best"; }, "--allocator"},
-      {[=](auto& s) { s.activation_weights = {{"a", nan}}; }, "--activation-weights"},
-      {[](auto& s) { s.activation_weights = {{"a", -1}}; }, "--activation-weights"},
-      {[](auto& s) { s.pins = {{"(", "keep"}}; }, "--pin"},
-      {[](auto& s) { s.pins = {{"a", "int9"}}; }, "--pin"},
+      {[=](auto& s) {
+         s.activation_weights = {{"a", nan}};
+       },
+       "--activation-weights"},
+      {[](auto& s) {
+         s.activation_weights = {{"a", -1}};
+       },
+       "--activation-weights"},
+      {[](auto& s) {
+         s.pins = {{"(", "keep"}};
+       },
+       "--pin"},
+      {[](auto& s) {
+         s.pins = {{"a", "int9"}};
+       },
+       "--pin"},
       {[](auto& s) { s.excludes = {"*"}; }, "--exclude"},
       {[](auto& s) { s.window = 1; }, "--window"},
       {[](auto& s) { s.stride = 513; }, "--stride"},

@@ -55,8 +55,8 @@ class ConductorTest : public testing::Test {
     context_.reset();
     store_.reset();
     store_ = OpenSqliteStore(clock_, *ids_, {directory_, std::chrono::seconds(30)}).value();
-    context_.reset(new ServiceContext{clock_, *ids_, *store_, *blobs_, {{"models", {SUB1QUANT_TESTDATA, false}}},
-                                      std::chrono::seconds(30)});
+    context_.reset(new ServiceContext{
+        clock_, *ids_, *store_, *blobs_, {{"models", {SUB1QUANT_TESTDATA, false}}}, std::chrono::seconds(30)});
     metrics_ = std::make_unique<ServerMetrics>(clock_, *store_);
     conductor_ = std::make_unique<Conductor>(*context_, *metrics_);
   }
@@ -121,7 +121,8 @@ class ConductorTest : public testing::Test {
 
   std::map<std::string, std::string> Outputs() {
     std::map<std::string, std::string> outputs;
-    for (const OutputRecord& output : store_->Outputs("job").value()) outputs[output.path] = output.sha256;
+    const std::vector<OutputRecord> records = store_->Outputs("job").value();
+    for (const OutputRecord& output : records) outputs[output.path] = output.sha256;
     return outputs;
   }
 
@@ -168,7 +169,8 @@ TEST_F(ConductorTest, SeveralTargetsShareOneSearch) {
   Submit();
   RunToEnd();
   ASSERT_EQ(store_->GetJob("job")->state, JobState::kSucceeded) << store_->GetJob("job")->error_message;
-  for (const StageRecord& stage : store_->Stages("job").value()) EXPECT_EQ(stage.state, "done") << stage.key.name;
+  const std::vector<StageRecord> stages = store_->Stages("job").value();
+  for (const StageRecord& stage : stages) EXPECT_EQ(stage.state, "done") << stage.key.name;
   EXPECT_TRUE(Outputs().count("target-3.5/report.json"));
   EXPECT_TRUE(Outputs().count("target-4/artifact/manifest.json"));
 }

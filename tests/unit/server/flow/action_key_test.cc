@@ -11,7 +11,8 @@ namespace sub1quant {
 namespace {
 
 SearchTask Search() {
-  return {{"root", "path"}, SampleTensor(0, "a.weight", 128, 64).record, "identity", 128, {"int2_base", "groupwise_int4"}};
+  return {
+      {"root", "path"}, SampleTensor(0, "a.weight", 128, 64).record, "identity", 128, {"int2_base", "groupwise_int4"}};
 }
 
 ScoreTask Score() {
@@ -40,10 +41,14 @@ TEST(ActionKey, EverySearchInputCounts) {
       [](SearchTask& t) { t.file_identity = "other"; },
       [](SearchTask& t) { t.tensor.key = "b.weight"; },
       [](SearchTask& t) { t.tensor.dtype = DType::kF16; },
-      [](SearchTask& t) { t.tensor.shape = {64, 128}; },
+      [](SearchTask& t) {
+        t.tensor.shape = {64, 128};
+      },
       [](SearchTask& t) { t.tensor.offset += 2; },
       [](SearchTask& t) { t.group_size = 64; },
-      [](SearchTask& t) { t.methods = {"groupwise_int4", "int2_base"}; },  // the answer is in this order
+      [](SearchTask& t) {
+        t.methods = {"groupwise_int4", "int2_base"};
+      },  // the answer is in this order
       [](SearchTask& t) { t.methods.pop_back(); },
   };
   std::set<std::string> keys;

@@ -44,8 +44,8 @@ std::vector<PackResult> Pack(const Inspection& inspection, const Decision& decis
   std::vector<PackResult> results;
   for (size_t i = 0; i < inspection.tensors.size(); ++i) {
     const InspectedTensor& tensor = inspection.tensors[i];
-    results.push_back({std::string(63, '0') + std::to_string(tensor.index), std::string(63, 'b') + std::to_string(i), 100, 90,
-                       Row(decision.methods[i], tensor.record, 1.5)});
+    results.push_back({std::string(63, '0') + std::to_string(tensor.index), std::string(63, 'b') + std::to_string(i),
+                       100, 90, Row(decision.methods[i], tensor.record, 1.5)});
   }
   return results;
 }

@@ -21,7 +21,11 @@ inline JobSpecification SampleJob() {
 inline InspectedTensor SampleTensor(int64_t index, const std::string& key, int64_t rows, int64_t cols) {
   InspectedTensor tensor;
   tensor.index = index;
-  tensor.record = {key, DType::kBF16, {rows, cols}, "model.safetensors", 1000 * static_cast<uint64_t>(index + 1),
+  tensor.record = {key,
+                   DType::kBF16,
+                   {rows, cols},
+                   "model.safetensors",
+                   1000 * static_cast<uint64_t>(index + 1),
                    static_cast<uint64_t>(2 * rows * cols)};
   tensor.file_identity = "identity";
   return tensor;

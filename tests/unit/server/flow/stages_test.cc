@@ -18,9 +18,10 @@ using Stages = std::vector<StageKey>;
 
 TEST(Stages, OfASearchWithOneTarget) {
   const JobSpecification s = SampleJob();
-  EXPECT_THAT(StagesOf(s), UnorderedElementsAre(StageKey{kInspect, 0}, StageKey{kSearch, 0}, StageKey{kScoreBase, 0},
-                                                StageKey{kAllocate, 0}, StageKey{kPack, 0}, StageKey{kSeal, 0},
-                                                StageKey{kExport, 0}, StageKey{kScoreQuantized, 0}, StageKey{kAggregate, 0}));
+  EXPECT_THAT(StagesOf(s),
+              UnorderedElementsAre(StageKey{kInspect, 0}, StageKey{kSearch, 0}, StageKey{kScoreBase, 0},
+                                   StageKey{kAllocate, 0}, StageKey{kPack, 0}, StageKey{kSeal, 0}, StageKey{kExport, 0},
+                                   StageKey{kScoreQuantized, 0}, StageKey{kAggregate, 0}));
   EXPECT_THAT(DependenciesOf(s, {kInspect, 0}), IsEmpty());
   EXPECT_THAT(DependenciesOf(s, {kScoreBase, 0}), ElementsAre(StageKey{kInspect, 0}));
   EXPECT_THAT(DependenciesOf(s, {kAllocate, 0}), ElementsAre(StageKey{kSearch, 0}));
@@ -33,9 +34,11 @@ TEST(Stages, TargetsShareTheSearchAndTheBase) {
   s.target_bpw = {3.5, 4};
   const Stages stages = StagesOf(s);
   for (const char* shared : {kInspect, kSearch, kScoreBase, kAggregate})
-    EXPECT_EQ(std::count_if(stages.begin(), stages.end(), [&](const StageKey& k) { return k.name == shared; }), 1) << shared;
+    EXPECT_EQ(std::count_if(stages.begin(), stages.end(), [&](const StageKey& k) { return k.name == shared; }), 1)
+        << shared;
   for (const char* own : {kAllocate, kPack, kSeal, kExport, kScoreQuantized})
-    for (int target : {0, 1}) EXPECT_EQ(std::count(stages.begin(), stages.end(), StageKey{own, target}), 1) << own << target;
+    for (int target : {0, 1})
+      EXPECT_EQ(std::count(stages.begin(), stages.end(), StageKey{own, target}), 1) << own << target;
   EXPECT_THAT(DependenciesOf(s, {kPack, 1}), ElementsAre(StageKey{kAllocate, 1}));
 }
 
@@ -73,8 +76,8 @@ TEST(Stages, EvaluateScoresTheModelOrTheCheckpoint) {
   EXPECT_THAT(DependenciesOf(s, {kScoreQuantized, 0}), ElementsAre(StageKey{kInspect, 0}));
 }
 
-// Every kind of job: a stage waits only for stages that the job has and that stand before it, so the order of the list is an order of
-// work and nothing waits for ever; aggregate waits for all.
+// Every kind of job: a stage waits only for stages that the job has and that stand before it, so the order of the list
+// is an order of work and nothing waits for ever; aggregate waits for all.
 TEST(Stages, EveryKindOfJobIsAnOrderedGraph) {
   for (int bits = 0; bits < 64; ++bits) {
     JobSpecification s = SampleJob();
@@ -88,7 +91,8 @@ TEST(Stages, EveryKindOfJobIsAnOrderedGraph) {
     const Stages stages = StagesOf(s);
     ASSERT_EQ(stages.back(), (StageKey{kAggregate, 0})) << bits;
     std::map<StageKey, size_t> place;
-    for (size_t i = 0; i < stages.size(); ++i) EXPECT_TRUE(place.emplace(stages[i], i).second) << bits << stages[i].name;
+    for (size_t i = 0; i < stages.size(); ++i)
+      EXPECT_TRUE(place.emplace(stages[i], i).second) << bits << stages[i].name;
     for (size_t i = 0; i < stages.size(); ++i) {
       for (const StageKey& before : DependenciesOf(s, stages[i])) {
         ASSERT_TRUE(place.count(before)) << bits << ": " << stages[i].name << " waits for " << before.name;

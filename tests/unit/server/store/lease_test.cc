@@ -47,15 +47,15 @@ TEST_F(LeaseTest, OnlyTheOperationsAWorkerKnows) {
 }
 
 TEST_F(LeaseTest, BatchesAreOfOneOperationAndOfBoundedCost) {
-  StartJob("a", {Task(0, "search", 3e6), Task(1, "search", 9e5), Task(2, "search", 2e5), Task(3, "search", 1e5)});
-  StartJob("b", {Task(4, "pack", 1)});
+  StartJob("a", {Task(0, "search", 1.5), Task(1, "search", 0.45), Task(2, "search", 0.1), Task(3, "search", 0.05)});
+  StartJob("b", {Task(4, "pack", 0.1)});
   EXPECT_THAT(Descriptions(Acquire("w", 8)), ElementsAre("search 0", "search 1"));
   EXPECT_THAT(Descriptions(Acquire("w", 8)), ElementsAre("search 2", "search 3"));
   EXPECT_THAT(Descriptions(Acquire("w", 8)), ElementsAre("pack 4"));
 }
 
 TEST_F(LeaseTest, ALargeTaskComesAloneAndSoDoScoreAndExport) {
-  StartJob("a", {Task(0, "search", 9e6), Task(1, "search", 1)});
+  StartJob("a", {Task(0, "search", 9), Task(1, "search", 0.1)});
   EXPECT_EQ(Acquire("w", 8).size(), 1u);
   EXPECT_EQ(Acquire("w", 8).size(), 1u);
   StartJob("b", Tasks(3, "score"));
