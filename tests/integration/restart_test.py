@@ -48,7 +48,7 @@ class Restart(support.Case):
                 self.killed_once(point)
 
     def test_killed_between_writing_and_renaming_a_blob(self):
-        self.killed_once("file.before_rename=kill@9")
+        self.killed_once("blob.before_rename=kill@9")
 
     def interrupt(self, out, state, times, when="search"):
         """Starts the job, waits until `when` shows up in its progress, sends SIGINT `times` times; returns the exit code."""
@@ -59,8 +59,8 @@ class Restart(support.Case):
                 break
         for _ in range(times):
             process.send_signal(signal.SIGINT)
-        process.stderr.read()
-        return process.wait(timeout=60)
+        process.communicate(timeout=60)
+        return process.returncode
 
     def children_of(self, state):
         """Processes that still name the state directory on their command line."""
@@ -117,8 +117,7 @@ class Restart(support.Case):
                 break
         self.refused(*self.arguments, "--out", self.directory / "other", "--state", state, code=6, words=["state"])
         process.send_signal(signal.SIGINT)
-        process.stderr.read()
-        process.wait(timeout=60)
+        process.communicate(timeout=60)
 
 
 if __name__ == "__main__":
