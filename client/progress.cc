@@ -64,10 +64,12 @@ std::string Progress::StageText(const v1::StageProgress& stage, SteadyTime now) 
 std::string Progress::TimeLeft(const v1::Job& job, SteadyTime now) const {
   // Costs are comparable inside a stage; stages that run beside each other end with the slowest. What waits comes on
   // top, at the pace of the whole.
-  double left = 0, waiting = 0;
+  double left = 0, waiting = 0, base = 0;
   for (const v1::StageProgress& stage : job.stages()) {
     const double cost = std::max(0.0, stage.cost_total() - stage.cost_done());
-    if (stage.state() == "waiting") waiting += cost;
+    if (stage.name() == "score_base") base = stage.cost_total();
+    // Not planned yet: the same windows as for the base model.
+    if (stage.state() == "waiting") waiting += stage.name() == "score_quantized" ? std::max(cost, base) : cost;
     const auto seen = stages_.find({stage.name(), stage.target()});
     if (stage.state() != "running" || seen == stages_.end()) continue;
     const double seconds = SecondsBetween(seen->second.first, now), fresh = stage.cost_done() - seen->second.cost_done;

@@ -1,4 +1,5 @@
-// CHECK is for what we did wrong: it ends the process and names the place. What the world does wrong is an absl::Status.
+// CHECK is for what we did wrong: it ends the process and names the place. What the world does wrong is an
+// absl::Status.
 #pragma once
 
 namespace sub1quant {

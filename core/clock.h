@@ -13,8 +13,8 @@ using WallTime = std::chrono::system_clock::time_point;
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual SteadyTime Now() const = 0;      // leases, rates
-  virtual WallTime WallNow() const = 0;    // only for people: events, reports
+  virtual SteadyTime Now() const = 0;    // leases, rates
+  virtual WallTime WallNow() const = 0;  // only for people: events, reports
 };
 
 std::unique_ptr<Clock> NewSystemClock();

@@ -153,7 +153,8 @@ absl::Status WriteFileAtomically(const std::string& path, const std::string& byt
 absl::Status MakeDirectories(const std::string& path) {
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const std::string part = path.substr(0, end);
-    if (!part.empty() && mkdir(part.c_str(), 0777) != 0 && errno != EEXIST) return ErrnoStatus(errno, "create directory " + part);
+    if (!part.empty() && mkdir(part.c_str(), 0777) != 0 && errno != EEXIST)
+      return ErrnoStatus(errno, "create directory " + part);
     if (end == std::string::npos) break;
   }
   if (!IsDirectory(path)) return absl::AlreadyExistsError(path + ": exists and is not a directory");

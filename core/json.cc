@@ -28,8 +28,6 @@ absl::StatusOr<Json> ParseJson(const std::string& text, int max_depth) {
   return json;
 }
 
-std::string DumpJson(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+std::string DumpJson(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 }  // namespace sub1quant

@@ -8,9 +8,9 @@
 
 namespace sub1quant {
 
-// Calls body(i) for every i in [0, count), each once, on at most `threads` threads (1: on the caller). The first error by
-// index wins, and items not yet started are then left out. Results must not depend on the split: body(i) writes only to
-// place i.
+// Calls body(i) for every i in [0, count), each once, on at most `threads` threads (1: on the caller). The first error
+// by index wins, and items not yet started are then left out. Results must not depend on the split: body(i) writes only
+// to place i.
 absl::Status ParallelFor(int threads, int64_t count, const std::function<absl::Status(int64_t)>& body);
 
 // std::thread::hardware_concurrency limited by the CPU affinity mask of this process; at least 1.

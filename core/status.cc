@@ -23,17 +23,26 @@ absl::Status ErrnoStatus(int error_number, const std::string& action) {
   absl::StatusCode code = absl::StatusCode::kUnavailable;
   switch (error_number) {
     case ENOENT:
-    case ENOTDIR: code = absl::StatusCode::kNotFound; break;
+    case ENOTDIR:
+      code = absl::StatusCode::kNotFound;
+      break;
     case EACCES:
     case EPERM:
-    case EROFS: code = absl::StatusCode::kPermissionDenied; break;
+    case EROFS:
+      code = absl::StatusCode::kPermissionDenied;
+      break;
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
-    case ENOMEM: code = absl::StatusCode::kResourceExhausted; break;
+    case ENOMEM:
+      code = absl::StatusCode::kResourceExhausted;
+      break;
     case EEXIST:
-    case ENOTEMPTY: code = absl::StatusCode::kAlreadyExists; break;
-    default: break;
+    case ENOTEMPTY:
+      code = absl::StatusCode::kAlreadyExists;
+      break;
+    default:
+      break;
   }
   return absl::Status(code, action + ": " + std::generic_category().message(error_number));
 }

@@ -21,11 +21,9 @@ absl::Status ErrnoStatus(int error_number, const std::string& action);
 #define SUB1QUANT_CONCAT_INNER(a, b) a##b
 #define SUB1QUANT_CONCAT(a, b) SUB1QUANT_CONCAT_INNER(a, b)
 
-#define SUB1QUANT_RETURN_IF_ERROR(expression)                        \
-  do {                                                               \
-    if (absl::Status sub1quant_status_ = (expression);               \
-        !sub1quant_status_.ok())                                     \
-      return sub1quant_status_;                                      \
+#define SUB1QUANT_RETURN_IF_ERROR(expression)                                                             \
+  do {                                                                                                    \
+    if (absl::Status sub1quant_status_ = (expression); !sub1quant_status_.ok()) return sub1quant_status_; \
   } while (false)
 
 #define SUB1QUANT_ASSIGN_OR_RETURN(lhs, expression) \

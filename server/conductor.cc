@@ -47,7 +47,10 @@ absl::StatusOr<std::vector<NewTask>> MakeNewTasks(ServiceContext& context, const
     const v1::Task payload = ToProto(planned[i].task);
     NewTask task;
     task.ordinal = static_cast<int64_t>(i);
-    task.operation = payload.has_search() ? "search" : payload.has_pack() ? "pack" : payload.has_score() ? "score" : "export";
+    task.operation = payload.has_search()  ? "search"
+                     : payload.has_pack()  ? "pack"
+                     : payload.has_score() ? "score"
+                                           : "export";
     task.action_key = planned[i].action_key;
     task.affinity = planned[i].affinity;
     task.cost = planned[i].cost;
@@ -71,7 +74,8 @@ absl::Status StartStage(ServiceContext& context, const JobRecord& job, const Job
     SUB1QUANT_RETURN_IF_ERROR(context.store.StartStage(job.id, stage, {}));
     if (stage.name == kSeal) SUB1QUANT_RETURN_IF_ERROR(Failpoint("server.before_seal"));
     SUB1QUANT_ASSIGN_OR_RETURN(const StepResult result, RunServerStep(context, job, view, stage));
-    return context.store.FinishStage(job.id, stage, result.document, result.outputs, result.warnings, result.references);
+    return context.store.FinishStage(job.id, stage, result.document, result.outputs, result.warnings,
+                                     result.references);
   }
   SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<PlannedTask> planned, PlanStage(view, stage));
   SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<NewTask> tasks, MakeNewTasks(context, planned));
@@ -110,7 +114,8 @@ absl::Status Conductor::MoveJob(const JobRecord& job, bool* moved) {
   return absl::OkStatus();
 }
 
-// A reaper that was away (paused, cut off, busy with a long text) cannot know who renewed meanwhile: it waits one full time to live.
+// A reaper that was away (paused, cut off, busy with a long text) cannot know who renewed meanwhile: it waits one full
+// time to live.
 bool Conductor::MayExpire(SteadyTime now) {
   if (last_look_ && now - *last_look_ > context_.lease_ttl / 2) no_expiry_before_ = now + context_.lease_ttl;
   last_look_ = now;

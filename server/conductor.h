@@ -1,6 +1,6 @@
-// Moves jobs along their stages: starts a stage when what it waits for is done, runs the server's own steps (inspect, allocate,
-// seal, aggregate), ends jobs, expires leases. One thread. Every step is one transaction of the store and can be repeated, so
-// a killed server goes on where it was.
+// Moves jobs along their stages: starts a stage when what it waits for is done, runs the server's own steps (inspect,
+// allocate, seal, aggregate), ends jobs, expires leases. One thread. Every step is one transaction of the store and can
+// be repeated, so a killed server goes on where it was.
 #pragma once
 
 #include <atomic>

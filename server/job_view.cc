@@ -28,7 +28,8 @@ absl::StatusOr<std::vector<Result>> JobView::ReadResults(const StageKey& stage) 
     v1::TaskResult proto;
     if (!proto.ParseFromString(task.result)) return absl::DataLossError(absl::StrCat("result of ", stage.name));
     SUB1QUANT_ASSIGN_OR_RETURN(TaskResult result, FromProto(proto));
-    if (!std::holds_alternative<Result>(result)) return absl::DataLossError(absl::StrCat("kind of result of ", stage.name));
+    if (!std::holds_alternative<Result>(result))
+      return absl::DataLossError(absl::StrCat("kind of result of ", stage.name));
     results.push_back(std::get<Result>(std::move(result)));
   }
   return results;

@@ -27,8 +27,8 @@ absl::Status ClearSocket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path))
-    return absl::InvalidArgumentError(absl::StrCat("--listen unix:", path, ": the path has ", path.size(), " bytes, at most ",
-                                                   sizeof(address.sun_path) - 1, " are possible"));
+    return absl::InvalidArgumentError(absl::StrCat("--listen unix:", path, ": the path has ", path.size(),
+                                                   " bytes, at most ", sizeof(address.sun_path) - 1, " are possible"));
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) return absl::OkStatus();
   if (!S_ISSOCK(info.st_mode)) return absl::AlreadyExistsError(absl::StrCat(path, ": exists and is no socket"));
@@ -63,7 +63,8 @@ absl::StatusOr<Listener> Listen(const std::string& address, const std::vector<gr
   Listener listener;
   listener.server = builder.BuildAndStart();
   if (listener.server == nullptr || (!is_unix && port == 0))
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", address, ": the address is taken or not this machine's"));
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", address, ": the address is taken or not this machine's"));
   listener.address = is_unix ? address : absl::StrCat(address.substr(0, address.rfind(':') + 1), port);
   return listener;
 }

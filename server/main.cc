@@ -73,8 +73,8 @@ absl::Status Serve(const ServerOptions& options, ShutdownSignals& signals) {
 
   std::unique_ptr<HttpServer> http;
   if (!options.metrics.empty()) {
-    absl::StatusOr<std::unique_ptr<HttpServer>> started = StartHttpServer(
-        options.metrics, [&](const std::string& path) { return AnswerHttp(path, metrics, *store); });
+    absl::StatusOr<std::unique_ptr<HttpServer>> started =
+        StartHttpServer(options.metrics, [&](const std::string& path) { return AnswerHttp(path, metrics, *store); });
     SUB1QUANT_RETURN_IF_ERROR(Annotate(started.status(), "--metrics"));
     http = *std::move(started);
   }

@@ -23,8 +23,8 @@ prometheus::Family<prometheus::Gauge>& Gauge(prometheus::Registry& registry, con
 // A worker that has not been heard of for this long, and holds nothing, no longer counts.
 constexpr double kGoneSeconds = 60;
 
-const prometheus::Histogram::BucketBoundaries kRpcSeconds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                                                          0.1,    0.25,  0.5,    1,     2.5,  5,     10,   30};
+const prometheus::Histogram::BucketBoundaries kRpcSeconds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                          0.25,   0.5,   1,      2.5,   5,    10,    30};
 
 }  // namespace
 
@@ -67,7 +67,8 @@ struct ServerMetrics::Impl {
     }
     if (const auto counts = store.CountJobs(); counts.ok()) {
       auto& jobs = Gauge(queue, "jobs", "Jobs by state");
-      for (const char* state : {"accepted", "running", "succeeded", "failed", "cancelled"}) jobs.Add({{"state", state}});
+      for (const char* state : {"accepted", "running", "succeeded", "failed", "cancelled"})
+        jobs.Add({{"state", state}});
       for (const StateStore::JobCount& count : *counts)
         jobs.Add({{"state", count.state}}).Set(static_cast<double>(count.jobs));
     }

@@ -13,8 +13,8 @@ absl::Status NotSupported(const std::string& option) {
 }
 
 bool IsLoopback(const std::string& host) {
-  return host == "localhost" || host == "[::1]" || (absl::StartsWith(host, "127.") &&
-                                                    host.find_first_not_of("0123456789.") == std::string::npos);
+  return host == "localhost" || host == "[::1]" ||
+         (absl::StartsWith(host, "127.") && host.find_first_not_of("0123456789.") == std::string::npos);
 }
 
 absl::Status CheckListen(const std::string& address) {
@@ -24,35 +24,43 @@ absl::Status CheckListen(const std::string& address) {
   }
   const size_t colon = address.rfind(':');
   const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
-  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos || std::stoi(port) > 65535)
+  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos ||
+      std::stoi(port) > 65535)
     return absl::InvalidArgumentError(absl::StrCat("--listen '", address, "': expected host:port or unix:PATH"));
   if (IsLoopback(address.substr(0, colon))) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("--listen ", address, ": others could reach it, and this version has no TLS and no authentication; use "
+      absl::StrCat("--listen ", address,
+                   ": others could reach it, and this version has no TLS and no authentication; use "
                    "127.0.0.1:PORT or unix:PATH"));
 }
 
 }  // namespace
 
 std::unique_ptr<CLI::App> MakeServerApp(ServerOptions& options) {
-  auto app = std::make_unique<CLI::App>("Splits quantization jobs into tasks, leases them to workers, keeps every result.",
-                                        "sub1quant-server");
+  auto app = std::make_unique<CLI::App>(
+      "Splits quantization jobs into tasks, leases them to workers, keeps every result.", "sub1quant-server");
   app->set_version_flag("--version", VersionLine("sub1quant-server"));
   app->set_config("--config", "", "read options from this TOML file");
   app->add_option("--listen", options.listen, "host:port (port 0 picks one) or unix:PATH")->capture_default_str();
-  app->add_option("--data", options.data, "directory of the store (and of blobs/, unless --blobs says otherwise)")->required();
+  app->add_option("--data", options.data, "directory of the store (and of blobs/, unless --blobs says otherwise)")
+      ->required();
   app->add_option("--blobs", options.blobs, "directory of the blobs (default: DATA/blobs)");
-  app->add_option("--model-root", options.model_roots, "NAME=DIR: jobs may name models NAME/relative/path (repeatable)");
-  app->add_option("--metrics", options.metrics, "serve /metrics, /healthz and /readyz at [HOST:]PORT; a port alone: loopback");
+  app->add_option("--model-root", options.model_roots,
+                  "NAME=DIR: jobs may name models NAME/relative/path (repeatable)");
+  app->add_option("--metrics", options.metrics,
+                  "serve /metrics, /healthz and /readyz at [HOST:]PORT; a port alone: loopback");
   app->add_option("--lease-seconds", options.lease_seconds, "time to live of a lease without renewal")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   app->add_option("--log-format", options.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
-  for (auto& [name, value] : {std::pair<const char*, std::string*>{"--store", &options.store}, {"--admin", &options.admin},
-                              {"--tls-cert", &options.tls_cert}, {"--tls-key", &options.tls_key},
-                              {"--client-ca", &options.client_ca}, {"--tokens", &options.tokens}})
+  for (auto& [name, value] : {std::pair<const char*, std::string*>{"--store", &options.store},
+                              {"--admin", &options.admin},
+                              {"--tls-cert", &options.tls_cert},
+                              {"--tls-key", &options.tls_key},
+                              {"--client-ca", &options.client_ca},
+                              {"--tokens", &options.tokens}})
     app->add_option(name, *value, "not supported in this version");
   // Of `sub1quant run`: an empty group is not shown.
   app->add_flag("--trust-model-roots", options.trust_model_roots)->group("");

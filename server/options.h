@@ -26,8 +26,8 @@ struct ServerOptions {
 
 std::unique_ptr<CLI::App> MakeServerApp(ServerOptions& options);
 
-// Refuses by name what this version cannot do, and an address that others could reach: without TLS and authentication the server
-// listens on loopback or a Unix socket only.
+// Refuses by name what this version cannot do, and an address that others could reach: without TLS and authentication
+// the server listens on loopback or a Unix socket only.
 absl::Status CheckOptions(const ServerOptions& options);
 
 }  // namespace sub1quant

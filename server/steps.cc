@@ -27,8 +27,8 @@ absl::StatusOr<StepResult> RunInspect(ServiceContext& context, const JobView& vi
   StepResult result;
   result.document = InspectionToJson(found.inspection);
   result.warnings = found.warnings;
-  for (const std::string& blob : {specification.corpus_sha256, found.inspection.tokens_sha256,
-                                  specification.checkpoint_manifest_sha256})
+  for (const std::string& blob :
+       {specification.corpus_sha256, found.inspection.tokens_sha256, specification.checkpoint_manifest_sha256})
     if (!blob.empty()) result.references.push_back(blob);
   return result;
 }
@@ -107,7 +107,8 @@ absl::Status AddHistory(ServiceContext& context, const JobView& view, ReportInpu
   }
   SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<WorkerRecord> workers, context.store.Workers(context.clock.Now()));
   for (const auto& [name, count] : tasks) {
-    const auto found = std::find_if(workers.begin(), workers.end(), [&](const WorkerRecord& w) { return w.name == name; });
+    const auto found =
+        std::find_if(workers.begin(), workers.end(), [&](const WorkerRecord& w) { return w.name == name; });
     inputs->workers.push_back({name, found == workers.end() ? "" : found->device, count});
   }
   SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<EventRecord> events, context.store.Events(view.id(), 0, 10000));
@@ -153,8 +154,8 @@ absl::StatusOr<StepResult> RunAggregate(ServiceContext& context, const JobRecord
   StepResult result;
   for (int target = 0; target < TargetCount(view.specification()); ++target) {
     SUB1QUANT_ASSIGN_OR_RETURN(const ExportResult exported, view.ReadExport(target));
-    result.outputs.push_back({OutputPrefix(view.specification(), target) + "checkpoint.pt", exported.blob_sha256,
-                              exported.blob_bytes});
+    result.outputs.push_back(
+        {OutputPrefix(view.specification(), target) + "checkpoint.pt", exported.blob_sha256, exported.blob_bytes});
   }
   for (const OutputFile& file : MakeReportFiles(inputs)) {
     SUB1QUANT_ASSIGN_OR_RETURN(const std::string sha256, PutBlob(context.blobs, file.bytes));

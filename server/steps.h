@@ -1,5 +1,5 @@
-// The steps that the server runs itself: one function each, reading what earlier stages left and leaving a document, outputs
-// and references.
+// The steps that the server runs itself: one function each, reading what earlier stages left and leaving a document,
+// outputs and references.
 #pragma once
 
 #include <string>

@@ -33,7 +33,8 @@ class CivetServer final : public HttpServer {
   }
 
   bool Start(const std::string& address) {
-    const char* options[] = {"listening_ports", address.c_str(), "num_threads", "2", "request_timeout_ms", "5000", nullptr};
+    const char* options[] = {"listening_ports",    address.c_str(), "num_threads", "2",
+                             "request_timeout_ms", "5000",          nullptr};
     mg_callbacks callbacks{};
     context_ = mg_start(&callbacks, nullptr, options);
     if (context_ == nullptr) return false;
@@ -60,7 +61,8 @@ absl::StatusOr<std::unique_ptr<HttpServer>> StartHttpServer(const std::string& a
   if (!port_alone && (colon == std::string::npos || colon == 0 || colon + 1 == address.size() ||
                       address.find(',') != std::string::npos ||
                       address.find_first_not_of("0123456789", colon + 1) != std::string::npos)) {
-    return absl::InvalidArgumentError(absl::StrCat("address '", address, "': accepted are a port (loopback only) and host:port"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("address '", address, "': accepted are a port (loopback only) and host:port"));
   }
   auto server = std::make_unique<CivetServer>(std::move(answer));
   if (!server->Start(port_alone ? absl::StrCat("127.0.0.1:", address) : address)) {

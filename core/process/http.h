@@ -21,8 +21,8 @@ class HttpServer {
   virtual int port() const = 0;
 };
 
-// Answers GET and HEAD of any path with `answer(path)`, called from several threads; other methods with 405. ADDRESS is a port (then
-// loopback only) or host:port; port 0 picks one. InvalidArgument or Unavailable naming the address.
+// Answers GET and HEAD of any path with `answer(path)`, called from several threads; other methods with 405. ADDRESS is
+// a port (then loopback only) or host:port; port 0 picks one. InvalidArgument or Unavailable naming the address.
 absl::StatusOr<std::unique_ptr<HttpServer>> StartHttpServer(const std::string& address,
                                                             std::function<HttpAnswer(const std::string& path)> answer);
 

@@ -30,8 +30,8 @@ void SetUpLogging(const std::string& format, const std::string& role, const std:
     std::string escaped;  // '%' begins a flag of the pattern
     for (const char c : quoted) escaped += c == '%' ? std::string("%%") : std::string(1, c);
     auto formatter = std::make_unique<spdlog::pattern_formatter>();
-    formatter->add_flag<JsonMessage>('*').set_pattern(
-        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",")" + role + R"(":)" + escaped + R"(,"message":%*})");
+    formatter->add_flag<JsonMessage>('*').set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",")" + role +
+                                                      R"(":)" + escaped + R"(,"message":%*})");
     logger->set_formatter(std::move(formatter));
   } else {
     logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %l " + role + ": %v");

@@ -1,5 +1,5 @@
-// The one door between protobuf messages and values. From* checks what the wire cannot: known enum values, digests, ranges; its errors
-// name the field. Nothing in quant/ includes a .pb.h.
+// The one door between protobuf messages and values. From* checks what the wire cannot: known enum values, digests,
+// ranges; its errors name the field. Nothing in quant/ includes a .pb.h.
 #pragma once
 
 #include "absl/status/statusor.h"

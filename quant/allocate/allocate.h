@@ -45,18 +45,18 @@ struct Allocation {
   double weighted_mse = 0;
   int64_t total_params = 0;
   std::map<std::string, int64_t> method_counts;
-  // Least sum of mse * activation_weight * params that any allocation within the budget could have (a lower bound), and this
-  // allocation's distance from it: (sum - bound) / bound, 0 when the bound is 0.
+  // Least sum of mse * activation_weight * params that any allocation within the budget could have (a lower bound), and
+  // this allocation's distance from it: (sum - bound) / bound, 0 when the bound is 0.
   double weighted_sse = 0;
   double bound_weighted_sse = 0;
   double bound_gap = 0;
 };
 
-// The published rule, to the last bit of `total_bits`. Infeasible: FailedPrecondition naming the target and the smallest
-// reachable average.
+// The published rule, to the last bit of `total_bits`. Infeasible: FailedPrecondition naming the target and the
+// smallest reachable average.
 absl::StatusOr<Allocation> AllocateGreedy(const CandidateTable& table, const AllocationOptions& options);
-// Minimal weighted_sse within target_bpw * total_params + 1e-9 bits, exact up to the reported bound_gap (Lagrangian convex hull
-// with fix-up). Never worse than the greedy.
+// Minimal weighted_sse within target_bpw * total_params + 1e-9 bits, exact up to the reported bound_gap (Lagrangian
+// convex hull with fix-up). Never worse than the greedy.
 absl::StatusOr<Allocation> AllocateOptimal(const CandidateTable& table, const AllocationOptions& options);
 // Tries all combinations: the oracle of the tests, for tables of at most 2^24 combinations.
 absl::StatusOr<Allocation> AllocateExhaustive(const CandidateTable& table, const AllocationOptions& options);

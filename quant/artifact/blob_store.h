@@ -29,7 +29,8 @@ class BlobStore {
   virtual absl::StatusOr<std::unique_ptr<Writer>> NewWriter() = 0;
   // Size, or NotFound.
   virtual absl::StatusOr<uint64_t> Size(const std::string& sha256) = 0;
-  // Whole blob, verified against its digest on every read (DataLoss if it does not match, and the damaged file is moved aside).
+  // Whole blob, verified against its digest on every read (DataLoss if it does not match, and the damaged file is moved
+  // aside).
   virtual absl::StatusOr<std::string> Get(const std::string& sha256) = 0;
   // A range, not verified.
   virtual absl::Status ReadRange(const std::string& sha256, uint64_t offset, void* buffer, size_t size) = 0;
@@ -40,8 +41,8 @@ class BlobStore {
 
 absl::StatusOr<std::string> PutBlob(BlobStore& store, const std::string& bytes);
 
-// DIR/<first two digits>/<digest>; temporary names in DIR/tmp, swept on opening. `flat`: DIR/<digest> instead, as an artifact's
-// blobs/ folder has it.
+// DIR/<first two digits>/<digest>; temporary names in DIR/tmp, swept on opening. `flat`: DIR/<digest> instead, as an
+// artifact's blobs/ folder has it.
 absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobDirectory(const std::string& directory, bool flat = false);
 
 }  // namespace sub1quant

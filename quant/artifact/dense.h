@@ -1,5 +1,6 @@
-// Dense export: a Hugging Face model directory whose quantized matrices are replaced by their reconstruction (float32 decode
-// rounded to the tensor's own dtype), everything else byte for byte the model's. transformers loads it as the original.
+// Dense export: a Hugging Face model directory whose quantized matrices are replaced by their reconstruction (float32
+// decode rounded to the tensor's own dtype), everything else byte for byte the model's. transformers loads it as the
+// original.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// The native artifact: manifest.json and blobs/<sha256>. The manifest is written last: it exists ⇔ the artifact is whole. It is
-// a function of the tensor digests, the allocation and its inputs and the codec versions only; two runs give the same bytes.
+// The native artifact: manifest.json and blobs/<sha256>. The manifest is written last: it exists ⇔ the artifact is
+// whole. It is a function of the tensor digests, the allocation and its inputs and the codec versions only; two runs
+// give the same bytes.
 //
 // A blob is a safetensors file with one tensor per array of the encoding (names as in the published .pt entry).
 #pragma once
@@ -25,7 +26,7 @@ struct ManifestTensor {
   std::string tensor_sha256;  // of the source bytes; "" if imported from a .pt without the model
   std::string method;
   int codec_version = 1;
-  int64_t bits = 0;           // nominal
+  int64_t bits = 0;               // nominal
   std::optional<ExactSum> error;  // absent after an import: a .pt holds no exact sums
   std::optional<double> mse;      // error / (rows * cols), or the .pt's own number
   double activation_weight = 1.0;

@@ -1,6 +1,6 @@
-// The published checkpoint layout (docs/formats.md §5): a torch.save zip holding one dict. The writer streams; the reader
-// executes nothing: stored zip entries with checked sizes, an allow-list of pickle opcodes and of the globals that a dict of
-// tensors needs, everything else refused by name.
+// The published checkpoint layout (docs/formats.md §5): a torch.save zip holding one dict. The writer streams; the
+// reader executes nothing: stored zip entries with checked sizes, an allow-list of pickle opcodes and of the globals
+// that a dict of tensors needs, everything else refused by name.
 #pragma once
 
 #include <functional>
@@ -20,9 +20,9 @@ using ByteSink = std::function<absl::Status(const void* data, size_t size)>;
 // Gives the encoded matrix of manifest.tensors[i], with ignored arrays if it can (int2_base).
 using EncodedSource = std::function<absl::StatusOr<EncodedMatrix>(size_t i)>;
 
-// Writes the checkpoint of `manifest`. Entry indices are ManifestTensor::index. Reads every matrix once, in order; at most one
-// in memory. (The first int2_base matrix is read once more, before: whether it has the ignored arrays holds for all of them.)
-// The same inputs give the same bytes. InvalidArgument for a method without an entry in that layout.
+// Writes the checkpoint of `manifest`. Entry indices are ManifestTensor::index. Reads every matrix once, in order; at
+// most one in memory. (The first int2_base matrix is read once more, before: whether it has the ignored arrays holds
+// for all of them.) The same inputs give the same bytes. InvalidArgument for a method without an entry in that layout.
 absl::Status WritePt(const Manifest& manifest, const EncodedSource& source, const ByteSink& sink);
 
 // A .pt file opened for reading: the manifest made of its dict (blob digests empty), and its matrices one at a time.

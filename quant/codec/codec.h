@@ -1,5 +1,5 @@
-// Weight formats (docs/formats.md): one matrix in, arrays of bytes and an exact error sum out. This header is the only door;
-// families live in folders of their own, all listed in registry.cc.
+// Weight formats (docs/formats.md): one matrix in, arrays of bytes and an exact error sum out. This header is the only
+// door; families live in folders of their own, all listed in registry.cc.
 #pragma once
 
 #include <cstdint>
@@ -62,17 +62,18 @@ class Codec {
   // Bytes of the arrays that Encode stores (without ignored arrays).
   virtual uint64_t StoredBytes(int64_t rows, int64_t cols, int group_size) const = 0;
 
-  // InvalidArgument naming row and column (or group) for NaN, Inf, scale overflow. The result does not depend on `threads`.
+  // InvalidArgument naming row and column (or group) for NaN, Inf, scale overflow. The result does not depend on
+  // `threads`.
   virtual absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const EncodeOptions& options) const = 0;
-  // Rows [first_row, first_row + row_count) to float32 [row_count, cols]. Checks names, types and shapes of the arrays and every
-  // index in them; never reads outside.
+  // Rows [first_row, first_row + row_count) to float32 [row_count, cols]. Checks names, types and shapes of the arrays
+  // and every index in them; never reads outside.
   virtual absl::Status Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const = 0;
 };
 
 // nullptr for an unknown method. Accepts every k in `int2_error_budget_k{K}`, 1 <= K <= 255.
 const Codec* FindCodec(const std::string& method);
-// The five published candidates in their order: int2_base, int2_binary_residual, int2_error_budget_k4, int2_error_budget_k8,
-// groupwise_int4.
+// The five published candidates in their order: int2_base, int2_binary_residual, int2_error_budget_k4,
+// int2_error_budget_k8, groupwise_int4.
 const std::vector<std::string>& PublishedMethods();
 // The methods to list in --help and error messages; of the k-formats the published two.
 const std::vector<std::string>& KnownMethods();

@@ -1,5 +1,5 @@
-// Window scores → perplexities and the paired difference of two models. Sums in window order, with exact sums, so the answer does
-// not depend on who scored what when.
+// Window scores → perplexities and the paired difference of two models. Sums in window order, with exact sums, so the
+// answer does not depend on who scored what when.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace sub1quant {
 
 struct ProtocolScore {
-  double perplexity = 0;            // published: exp(Σ loss·weight / Σ weight); bos_per_window: exp(Σ nll / Σ scored)
+  double perplexity = 0;  // published: exp(Σ loss·weight / Σ weight); bos_per_window: exp(Σ nll / Σ scored)
   std::vector<double> window_loss;  // mean nll of each window
   std::vector<int64_t> weights;
   int64_t scored_tokens = 0;

@@ -1,5 +1,5 @@
-// The Gemma 4 tokenizer from tokenizer.json: added tokens cut out first, U+0020 → U+2581, rank-ordered BPE with byte fallback over
-// each whole segment, O(n log n) (docs/gemma4_text_model.md §6). Ids equal Hugging Face's.
+// The Gemma 4 tokenizer from tokenizer.json: added tokens cut out first, U+0020 → U+2581, rank-ordered BPE with byte
+// fallback over each whole segment, O(n log n) (docs/gemma4_text_model.md §6). Ids equal Hugging Face's.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ namespace sub1quant {
 // Thread-safe after Parse.
 class Tokenizer {
  public:
-  // Refuses by name a tokenizer of another kind: model.type other than BPE, another normalizer or pre-tokenizer, dropout,
-  // ignore_merges, prefixes, missing byte tokens.
+  // Refuses by name a tokenizer of another kind: model.type other than BPE, another normalizer or pre-tokenizer,
+  // dropout, ignore_merges, prefixes, missing byte tokens.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Parse(const std::string& tokenizer_json);
   virtual ~Tokenizer() = default;
 

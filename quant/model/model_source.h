@@ -26,10 +26,11 @@ class ModelSource {
   virtual std::string LocalPath(const std::string& file) = 0;
 };
 
-// `follow_links`: whether symbolic links may lead out of `root` (the user's own path) or must stay beneath it (a path that a
-// job named). `path` is relative to `root`; "" or "." is the root itself. Refuses absolute paths, `..` that leaves the root, NUL.
+// `follow_links`: whether symbolic links may lead out of `root` (the user's own path) or must stay beneath it (a path
+// that a job named). `path` is relative to `root`; "" or "." is the root itself. Refuses absolute paths, `..` that
+// leaves the root, NUL.
 absl::StatusOr<std::unique_ptr<ModelSource>> OpenModelDirectory(const std::string& root, const std::string& path,
-                                                               bool follow_links);
+                                                                bool follow_links);
 
 // The user's own path, followed as given.
 absl::StatusOr<std::unique_ptr<ModelSource>> OpenModelDirectory(const std::string& directory);

@@ -16,8 +16,9 @@ struct QuantizableSelection {
 };
 
 // A tensor is selected when its key contains "language_model" and "weight", it is 2-D, and its key contains none of
-// lm_head, embed_tokens, norm, audio_tower, vision_tower, embed_vision. If no key contains "language_model", that condition is
-// dropped and embed_audio joins the exclusions. An empty selection is returned as it is: callers that need one refuse it.
+// lm_head, embed_tokens, norm, audio_tower, vision_tower, embed_vision. If no key contains "language_model", that
+// condition is dropped and embed_audio joins the exclusions. An empty selection is returned as it is: callers that need
+// one refuse it.
 QuantizableSelection SelectQuantizable(const TensorInventory& inventory);
 
 }  // namespace sub1quant

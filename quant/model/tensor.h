@@ -12,8 +12,22 @@ namespace sub1quant {
 
 // safetensors dtypes. Values are on the wire (proto plan.DType): do not renumber.
 enum class DType : uint8_t {
-  kUnknown = 0, kBool = 1, kU8 = 2, kI8 = 3, kF8E5M2 = 4, kF8E4M3 = 5, kI16 = 6, kU16 = 7, kF16 = 8, kBF16 = 9,
-  kI32 = 10, kU32 = 11, kF32 = 12, kF64 = 13, kI64 = 14, kU64 = 15,
+  kUnknown = 0,
+  kBool = 1,
+  kU8 = 2,
+  kI8 = 3,
+  kF8E5M2 = 4,
+  kF8E4M3 = 5,
+  kI16 = 6,
+  kU16 = 7,
+  kF16 = 8,
+  kBF16 = 9,
+  kI32 = 10,
+  kU32 = 11,
+  kF32 = 12,
+  kF64 = 13,
+  kI64 = 14,
+  kU64 = 15,
 };
 
 // "BF16", "F32", … as in a safetensors header; nullopt for a name that is none of them.

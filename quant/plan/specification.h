@@ -1,5 +1,5 @@
-// What a job is asked to do: the options of `run` and `submit` (docs/interface.md §2) as one value. The same value comes from
-// flags, from --spec FILE.json, travels in proto JobSpecification and stands in every report.
+// What a job is asked to do: the options of `run` and `submit` (docs/interface.md §2) as one value. The same value
+// comes from flags, from --spec FILE.json, travels in proto JobSpecification and stands in every report.
 #pragma once
 
 #include <cstdint>
@@ -22,25 +22,26 @@ struct JobSpecification {
   // Model under a root of the server: `root`/`path`.
   std::string model_root;
   std::string model_path;
-  std::string model_name;      // base name, for reports and the .pt `config.model_dir`
-  std::string corpus_sha256;   // blob with the UTF-8 text; empty when evaluate is false
+  std::string model_name;     // base name, for reports and the .pt `config.model_dir`
+  std::string corpus_sha256;  // blob with the UTF-8 text; empty when evaluate is false
   std::string corpus_name;
 
-  bool quantize = true;        // false: `evaluate` (perplexity only)
-  std::string checkpoint_manifest_sha256;  // with quantize = false: blob with the manifest of the artifact to score, or ""
+  bool quantize = true;  // false: `evaluate` (perplexity only)
+  std::string
+      checkpoint_manifest_sha256;  // with quantize = false: blob with the manifest of the artifact to score, or ""
 
   std::vector<double> target_bpw = {4.0};
-  std::string uniform;                                             // method, or "" for a search
-  std::vector<std::pair<std::string, std::string>> allocation;     // key → method from --allocation FILE; empty: search
-  std::vector<std::string> formats;                                // candidate methods; empty: published
+  std::string uniform;                                          // method, or "" for a search
+  std::vector<std::pair<std::string, std::string>> allocation;  // key → method from --allocation FILE; empty: search
+  std::vector<std::string> formats;                             // candidate methods; empty: published
   int group_size = 128;
   std::string allocator = "greedy";                                // or "optimal"
   std::vector<std::pair<std::string, double>> activation_weights;  // key or index as text → weight
   std::vector<PinRule> pins;
   std::vector<std::string> excludes;
 
-  bool evaluate = true;        // false: --no-eval
-  bool baseline = true;        // false: --no-baseline
+  bool evaluate = true;  // false: --no-eval
+  bool baseline = true;  // false: --no-baseline
   int64_t window = 512;
   int64_t stride = 512;
   int64_t max_chunks = 0;      // 0: all

@@ -1,5 +1,6 @@
-// The values that travel between coordinator and workers: what a task is asked, what it answers. Answers are sums and counts;
-// ratios are made once, at the end. proto/sub1quant/v1/plan.proto mirrors this file, proto/convert is the only translator.
+// The values that travel between coordinator and workers: what a task is asked, what it answers. Answers are sums and
+// counts; ratios are made once, at the end. proto/sub1quant/v1/plan.proto mirrors this file, proto/convert is the only
+// translator.
 #pragma once
 
 #include <cstdint>

@@ -103,7 +103,8 @@ Json AllocationJson(const ReportInputs& inputs, const TargetResult& target) {
   json["target_bpw"] = FiniteOrNull(manifest.target_bpw);
   json["average_bpw"] = FiniteOrNull(manifest.totals.average_bpw);
   json["allocator"] = manifest.allocator;
-  json["bound_gap"] = FiniteOrNull(target.bound_gap);
+  // Nothing was optimised in a fixed allocation.
+  json["bound_gap"] = target.manifest.allocator == "fixed" ? Json() : FiniteOrNull(target.bound_gap);
   json["stored_bytes"] = stored_bytes;
   json["model_bytes"] = target.model_bytes;
   json["checkpoint_bytes"] = target.checkpoint_bytes ? Json(*target.checkpoint_bytes) : Json();

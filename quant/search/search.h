@@ -18,8 +18,8 @@ struct CandidateRow {
   friend bool operator==(const CandidateRow&, const CandidateRow&) = default;
 };
 
-// Rows in the order of `methods`. Equal to encoding with every codec and taking its `error`, but the shared parts are computed
-// once. A method that must refuse this matrix (docs/formats.md §1) is an error naming method, row and column.
+// Rows in the order of `methods`. Equal to encoding with every codec and taking its `error`, but the shared parts are
+// computed once. A method that must refuse this matrix (docs/formats.md §1) is an error naming method, row and column.
 absl::StatusOr<std::vector<CandidateRow>> SearchMatrix(const MatrixView& matrix, int group_size,
                                                        const std::vector<std::string>& methods, int threads);
 

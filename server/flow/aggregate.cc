@@ -32,7 +32,8 @@ std::vector<OutputFile> MakeReportFiles(const ReportInputs& inputs) {
     }
     files.push_back({prefix + "report.json", DumpJson(report)});
     files.push_back({prefix + "report.html", RenderHtml(report, scan)});
-    if (inputs.base) files.push_back({prefix + "eval_base.json", DumpJson(MakeEvaluation(inputs, *inputs.base, "base"))});
+    if (inputs.base)
+      files.push_back({prefix + "eval_base.json", DumpJson(MakeEvaluation(inputs, *inputs.base, "base"))});
     if (t < inputs.targets.size() && inputs.targets[t].quantized)
       files.push_back({prefix + "eval_quantized.json",
                        DumpJson(MakeEvaluation(inputs, *inputs.targets[t].quantized, "quantized"))});

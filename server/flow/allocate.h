@@ -16,8 +16,8 @@ struct Decision {
   double bound_gap = 0;              // 0 for a fixed allocation
 };
 
-// `scan` is empty for a uniform or given allocation. InvalidArgument: the target is out of reach (naming the smallest that is
-// not), or a given allocation lacks a matrix.
+// `scan` is empty for a uniform or given allocation. InvalidArgument: the target is out of reach (naming the smallest
+// that is not), or a given allocation lacks a matrix.
 absl::StatusOr<Decision> Decide(const JobSpecification& specification, const Inspection& inspection,
                                 const std::vector<ScanRow>& scan, int target);
 

@@ -1,5 +1,5 @@
-// Step 1: model and text → Inspection. Reads headers and small files, counts tokens, plans the windows, and refuses whatever could
-// not work later.
+// Step 1: model and text → Inspection. Reads headers and small files, counts tokens, plans the windows, and refuses
+// whatever could not work later.
 #pragma once
 
 #include <string>
@@ -18,8 +18,8 @@ struct InspectResult {
   std::vector<std::string> warnings;
 };
 
-// Reads the corpus from `blobs` and stores the token ids there. Problems of model, text or specification are InvalidArgument or
-// NotFound with one line that names them.
+// Reads the corpus from `blobs` and stores the token ids there. Problems of model, text or specification are
+// InvalidArgument or NotFound with one line that names them.
 absl::StatusOr<InspectResult> Inspect(const JobSpecification& specification, ModelSource& model, BlobStore& blobs);
 
 }  // namespace sub1quant

@@ -7,15 +7,9 @@ namespace sub1quant {
 namespace {
 
 Json TensorToJson(const InspectedTensor& tensor) {
-  return {{"index", tensor.index},
-          {"key", tensor.record.key},
-          {"dtype", DTypeName(tensor.record.dtype)},
-          {"shape", tensor.record.shape},
-          {"file", tensor.record.file},
-          {"offset", tensor.record.offset},
-          {"bytes", tensor.record.bytes},
-          {"identity", tensor.file_identity},
-          {"pinned", tensor.pinned_method}};
+  return {{"index", tensor.index},        {"key", tensor.record.key},         {"dtype", DTypeName(tensor.record.dtype)},
+          {"shape", tensor.record.shape}, {"file", tensor.record.file},       {"offset", tensor.record.offset},
+          {"bytes", tensor.record.bytes}, {"identity", tensor.file_identity}, {"pinned", tensor.pinned_method}};
 }
 
 InspectedTensor TensorFromJson(const Json& json) {
@@ -80,7 +74,8 @@ absl::StatusOr<Inspection> InspectionFromJson(const std::string& text) {
     inspection.model_identity = json.at("model_identity");
     for (const Json& tensor : json.at("tensors")) inspection.tensors.push_back(TensorFromJson(tensor));
     for (const Json& kept : json.at("kept"))
-      inspection.kept.push_back({kept.at("key"), kept.at("dtype"), kept.at("rows"), kept.at("cols"), kept.at("excluded")});
+      inspection.kept.push_back(
+          {kept.at("key"), kept.at("dtype"), kept.at("rows"), kept.at("cols"), kept.at("excluded")});
     inspection.tokens_sha256 = json.at("tokens_sha256");
     inspection.token_count = json.at("token_count");
     inspection.published_windows = json.at("published_windows");

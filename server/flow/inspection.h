@@ -1,4 +1,5 @@
-// What inspect found, as the stage's document: everything that later steps need to know of model and text. A value with a JSON form.
+// What inspect found, as the stage's document: everything that later steps need to know of model and text. A value with
+// a JSON form.
 #pragma once
 
 #include <cstdint>

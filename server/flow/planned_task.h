@@ -11,7 +11,7 @@ struct PlannedTask {
   Task task;
   std::string action_key;
   std::string description;
-  double cost = 0;  // estimated seconds on one CPU core
+  double cost = 0;       // estimated seconds on one CPU core
   std::string affinity;  // of score tasks
 };
 

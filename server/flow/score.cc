@@ -70,8 +70,8 @@ absl::StatusOr<Evaluation> FoldScores(const Inspection& inspection, const JobSpe
   std::vector<WindowScore> published, bos_per_window;
   for (const auto& [task, result] : scored) {
     if (!evaluation.dtype.empty() && evaluation.dtype != result.dtype)
-      return absl::FailedPreconditionError(absl::StrCat("windows were scored in ", evaluation.dtype, " and in ", result.dtype,
-                                                        " by different workers; name one with --dtype"));
+      return absl::FailedPreconditionError(absl::StrCat("windows were scored in ", evaluation.dtype, " and in ",
+                                                        result.dtype, " by different workers; name one with --dtype"));
     evaluation.dtype = result.dtype;
     evaluation.device = result.device;
     evaluation.seconds += result.seconds;

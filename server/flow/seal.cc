@@ -33,14 +33,16 @@ std::optional<AllocationTotals> UniformInt4(const std::vector<ScanRow>& scan) {
 Json InputsOf(const JobSpecification& specification) {
   Json inputs;
   inputs["pins"] = Json::array();
-  for (const PinRule& pin : specification.pins) inputs["pins"].push_back({{"regex", pin.regex}, {"format", pin.format}});
+  for (const PinRule& pin : specification.pins)
+    inputs["pins"].push_back({{"regex", pin.regex}, {"format", pin.format}});
   inputs["excludes"] = specification.excludes;
   inputs["activation_weights"] = Json::object();
   for (const auto& [name, weight] : specification.activation_weights) inputs["activation_weights"][name] = weight;
   return inputs;
 }
 
-ManifestTensor MakeTensor(const JobSpecification& specification, const InspectedTensor& tensor, const PackResult& packed) {
+ManifestTensor MakeTensor(const JobSpecification& specification, const InspectedTensor& tensor,
+                          const PackResult& packed) {
   ManifestTensor result;
   result.index = tensor.index;
   result.key = tensor.record.key;
@@ -65,8 +67,8 @@ ManifestTensor MakeTensor(const JobSpecification& specification, const Inspected
 
 absl::StatusOr<Manifest> MakeManifest(const JobSpecification& specification, const Inspection& inspection,
                                       const Decision& decision, const std::vector<ScanRow>& scan,
-                                      const std::vector<SearchResult>& searched,
-                                      const std::vector<PackResult>& packed, int target) {
+                                      const std::vector<SearchResult>& searched, const std::vector<PackResult>& packed,
+                                      int target) {
   SUB1QUANT_CHECK(packed.size() == inspection.tensors.size());
   Manifest manifest;
   manifest.model_name = specification.model_name;

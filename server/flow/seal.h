@@ -12,11 +12,11 @@
 
 namespace sub1quant {
 
-// `searched` (empty without a search) and `packed` in the order of inspection.tensors. FailedPrecondition naming the matrix if
-// the model changed between the two.
+// `searched` (empty without a search) and `packed` in the order of inspection.tensors. FailedPrecondition naming the
+// matrix if the model changed between the two.
 absl::StatusOr<Manifest> MakeManifest(const JobSpecification& specification, const Inspection& inspection,
                                       const Decision& decision, const std::vector<ScanRow>& scan,
-                                      const std::vector<SearchResult>& searched,
-                                      const std::vector<PackResult>& packed, int target);
+                                      const std::vector<SearchResult>& searched, const std::vector<PackResult>& packed,
+                                      int target);
 
 }  // namespace sub1quant

@@ -83,8 +83,8 @@ CandidateTable MakeTable(const JobSpecification& specification, const Inspection
     for (const CandidateRow& candidate : scan[i].candidates) {
       if (!pinned.empty() && candidate.method != pinned) continue;
       const auto params = static_cast<double>(row.params);
-      row.candidates.push_back({candidate.method, static_cast<double>(candidate.bits) / params,
-                                candidate.error.ToDouble() / params});
+      row.candidates.push_back(
+          {candidate.method, static_cast<double>(candidate.bits) / params, candidate.error.ToDouble() / params});
     }
     table.rows.push_back(std::move(row));
   }

@@ -25,8 +25,8 @@ std::vector<ScanRow> MakeScanRows(const JobSpecification& specification, const I
 // Activation weight of a matrix: by key, then by its index as text, else 1; kept within [0.05, 20].
 double ActivationWeightOf(const JobSpecification& specification, const std::string& key, int64_t index);
 
-// The table that the allocators see: a pinned matrix has one candidate, a kept one the candidate "keep" of its own width and no
-// error, an excluded one no row. Rows: inspection.tensors, then the kept.
+// The table that the allocators see: a pinned matrix has one candidate, a kept one the candidate "keep" of its own
+// width and no error, an excluded one no row. Rows: inspection.tensors, then the kept.
 CandidateTable MakeTable(const JobSpecification& specification, const Inspection& inspection,
                          const std::vector<ScanRow>& scan);
 

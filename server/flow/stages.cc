@@ -14,8 +14,9 @@ int TargetCount(const JobSpecification& specification) {
 }
 
 std::vector<StageKey> StagesOf(const JobSpecification& specification) {
-  const bool base = specification.evaluate &&
-                    (specification.quantize ? specification.baseline : specification.checkpoint_manifest_sha256.empty());
+  const bool base =
+      specification.evaluate &&
+      (specification.quantize ? specification.baseline : specification.checkpoint_manifest_sha256.empty());
   // Also the order in which workers are given tasks: what an artifact needs comes before scoring.
   std::vector<StageKey> stages = {{kInspect, 0}};
   if (Searches(specification)) stages.push_back({kSearch, 0});

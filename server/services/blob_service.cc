@@ -34,13 +34,14 @@ absl::Status BlobServiceImpl::Get(const v1::GetBlobRequest& request, grpc::Serve
   SUB1QUANT_RETURN_IF_ERROR(CheckDigest(request.sha256()));
   SUB1QUANT_ASSIGN_OR_RETURN(const uint64_t total, context_.blobs.Size(request.sha256()));
   if (request.offset() > total || request.size() > total - request.offset())
-    return absl::OutOfRangeError(absl::StrCat("blob of ", total, " bytes: range from ", request.offset(), " of ", request.size()));
+    return absl::OutOfRangeError(
+        absl::StrCat("blob of ", total, " bytes: range from ", request.offset(), " of ", request.size()));
   const uint64_t end = request.size() == 0 ? total : request.offset() + request.size();
   v1::GetBlobResponse response;
   for (uint64_t offset = request.offset(); offset < end; offset += kChunk) {
     response.mutable_data()->resize(std::min(kChunk, end - offset));
-    SUB1QUANT_RETURN_IF_ERROR(context_.blobs.ReadRange(request.sha256(), offset, response.mutable_data()->data(),
-                                                       response.data().size()));
+    SUB1QUANT_RETURN_IF_ERROR(
+        context_.blobs.ReadRange(request.sha256(), offset, response.mutable_data()->data(), response.data().size()));
     if (!writer.Write(response)) return absl::CancelledError("the reader has gone");
   }
   return absl::OkStatus();
@@ -123,7 +124,8 @@ absl::Status BlobServiceImpl::ReadRange(const v1::ReadModelRangeRequest& request
   const uint64_t end = request.offset() + request.size();
   for (uint64_t offset = request.offset(); offset < end; offset += kChunk) {
     response.mutable_data()->resize(std::min(kChunk, end - offset));
-    SUB1QUANT_RETURN_IF_ERROR(model->Read(request.file(), offset, response.mutable_data()->data(), response.data().size()));
+    SUB1QUANT_RETURN_IF_ERROR(
+        model->Read(request.file(), offset, response.mutable_data()->data(), response.data().size()));
     if (!writer.Write(response)) return absl::CancelledError("the reader has gone");
   }
   return absl::OkStatus();

@@ -18,9 +18,11 @@ class BlobServiceImpl final : public v1::BlobService::Service {
   BlobServiceImpl(ServiceContext& context, ServerMetrics& metrics) : context_(context), metrics_(metrics) {}
 
   grpc::Status StatBlob(grpc::ServerContext*, const v1::StatBlobRequest*, v1::StatBlobResponse*) override;
-  grpc::Status GetBlob(grpc::ServerContext*, const v1::GetBlobRequest*, grpc::ServerWriter<v1::GetBlobResponse>*) override;
+  grpc::Status GetBlob(grpc::ServerContext*, const v1::GetBlobRequest*,
+                       grpc::ServerWriter<v1::GetBlobResponse>*) override;
   grpc::Status PutBlob(grpc::ServerContext*, grpc::ServerReader<v1::PutBlobRequest>*, v1::PutBlobResponse*) override;
-  grpc::Status ListModelFiles(grpc::ServerContext*, const v1::ListModelFilesRequest*, v1::ListModelFilesResponse*) override;
+  grpc::Status ListModelFiles(grpc::ServerContext*, const v1::ListModelFilesRequest*,
+                              v1::ListModelFilesResponse*) override;
   grpc::Status ReadModelRange(grpc::ServerContext*, const v1::ReadModelRangeRequest*,
                               grpc::ServerWriter<v1::ReadModelRangeResponse>*) override;
 
@@ -29,7 +31,8 @@ class BlobServiceImpl final : public v1::BlobService::Service {
   absl::Status Get(const v1::GetBlobRequest& request, grpc::ServerWriter<v1::GetBlobResponse>& writer);
   absl::Status Put(grpc::ServerContext& call, grpc::ServerReader<v1::PutBlobRequest>& reader,
                    v1::PutBlobResponse& response);
-  absl::Status ReadRange(const v1::ReadModelRangeRequest& request, grpc::ServerWriter<v1::ReadModelRangeResponse>& writer);
+  absl::Status ReadRange(const v1::ReadModelRangeRequest& request,
+                         grpc::ServerWriter<v1::ReadModelRangeResponse>& writer);
 
   ServiceContext& context_;
   ServerMetrics& metrics_;

@@ -17,8 +17,8 @@ std::string GrpcCodeName(grpc::StatusCode code);  // "OK", "NOT_FOUND", …
 
 // Runs `body` (→ absl::Status) if the call is acceptable.
 template <typename Body>
-grpc::Status HandleCall(const std::string& method, const Clock& clock, ServerMetrics& metrics, grpc::ServerContext& context,
-                        const Body& body) {
+grpc::Status HandleCall(const std::string& method, const Clock& clock, ServerMetrics& metrics,
+                        grpc::ServerContext& context, const Body& body) {
   const SteadyTime start = clock.Now();
   absl::Status status = CheckCall(context);
   if (status.ok()) status = body();

@@ -10,11 +10,16 @@ namespace {
 
 v1::JobState StateOf(JobState state) {
   switch (state) {
-    case JobState::kAccepted: return v1::JOB_STATE_ACCEPTED;
-    case JobState::kRunning: return v1::JOB_STATE_RUNNING;
-    case JobState::kSucceeded: return v1::JOB_STATE_SUCCEEDED;
-    case JobState::kFailed: return v1::JOB_STATE_FAILED;
-    case JobState::kCancelled: return v1::JOB_STATE_CANCELLED;
+    case JobState::kAccepted:
+      return v1::JOB_STATE_ACCEPTED;
+    case JobState::kRunning:
+      return v1::JOB_STATE_RUNNING;
+    case JobState::kSucceeded:
+      return v1::JOB_STATE_SUCCEEDED;
+    case JobState::kFailed:
+      return v1::JOB_STATE_FAILED;
+    case JobState::kCancelled:
+      return v1::JOB_STATE_CANCELLED;
   }
   return v1::JOB_STATE_UNSPECIFIED;
 }
@@ -48,7 +53,8 @@ absl::StatusOr<v1::Job> MakeJob(StateStore& store, const JobRecord& record, bool
     progress.set_reused(stage.reused);
     progress.set_cost_total(stage.cost_total);
     progress.set_cost_done(stage.cost_done);
-    if (stage.started_at > 0) progress.set_seconds((stage.finished_at > 0 ? stage.finished_at : now) - stage.started_at);
+    if (stage.started_at > 0)
+      progress.set_seconds((stage.finished_at > 0 ? stage.finished_at : now) - stage.started_at);
   }
   if (!with_outputs) return job;
   SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<OutputRecord> outputs, store.Outputs(record.id));

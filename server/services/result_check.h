@@ -1,4 +1,5 @@
-// Whether a result answers its task: the kind, the methods, the windows, the blob. A worker is not trusted to have understood.
+// Whether a result answers its task: the kind, the methods, the windows, the blob. A worker is not trusted to have
+// understood.
 #pragma once
 
 #include "absl/status/status.h"

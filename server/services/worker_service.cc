@@ -54,7 +54,8 @@ absl::Status WorkerServiceImpl::WaitForWork(grpc::ServerContext& call, const v1:
     const uint64_t seen = context_.store.ChangeCount();
     SUB1QUANT_ASSIGN_OR_RETURN(const bool draining, context_.store.IsDraining(worker));
     response.set_drain(draining);
-    SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<GrantedLease> leases, context_.store.Acquire(query, context_.clock.Now()));
+    SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<GrantedLease> leases,
+                               context_.store.Acquire(query, context_.clock.Now()));
     for (const GrantedLease& granted : leases) {
       v1::Lease& lease = *response.add_leases();
       lease.set_lease_id(granted.lease_id);
@@ -73,7 +74,8 @@ absl::Status WorkerServiceImpl::WaitForWork(grpc::ServerContext& call, const v1:
 
 grpc::Status WorkerServiceImpl::Acquire(grpc::ServerContext* call, const v1::AcquireRequest* request,
                                         v1::AcquireResponse* response) {
-  return HandleCall("Acquire", context_.clock, metrics_, *call, [&] { return WaitForWork(*call, *request, *response); });
+  return HandleCall("Acquire", context_.clock, metrics_, *call,
+                    [&] { return WaitForWork(*call, *request, *response); });
 }
 
 grpc::Status WorkerServiceImpl::Renew(grpc::ServerContext* call, const v1::RenewRequest* request,
@@ -132,8 +134,8 @@ grpc::Status WorkerServiceImpl::Release(grpc::ServerContext* call, const v1::Rel
                                         v1::ReleaseResponse* response) {
   return HandleCall("Release", context_.clock, metrics_, *call, [&]() -> absl::Status {
     SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, IdOf(request->worker()));
-    SUB1QUANT_ASSIGN_OR_RETURN(const int released,
-                               context_.store.Release(worker, {request->lease_ids().begin(), request->lease_ids().end()}));
+    SUB1QUANT_ASSIGN_OR_RETURN(
+        const int released, context_.store.Release(worker, {request->lease_ids().begin(), request->lease_ids().end()}));
     response->set_released(released);
     return absl::OkStatus();
   });

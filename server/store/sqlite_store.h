@@ -1,4 +1,5 @@
-// The embedded store: SQLite in WAL mode with synchronous=FULL, one file in a directory that one server at a time holds.
+// The embedded store: SQLite in WAL mode with synchronous=FULL, one file in a directory that one server at a time
+// holds.
 #pragma once
 
 #include <chrono>
@@ -17,8 +18,8 @@ struct SqliteStoreOptions {
   std::chrono::milliseconds lease_ttl{30000};
 };
 
-// `clock` and `ids` outlive the store. FailedPrecondition if another process holds the directory, or if its schema is newer than
-// this program. Every lease that was active gets a full time to live from `clock.Now()`.
+// `clock` and `ids` outlive the store. FailedPrecondition if another process holds the directory, or if its schema is
+// newer than this program. Every lease that was active gets a full time to live from `clock.Now()`.
 absl::StatusOr<std::unique_ptr<StateStore>> OpenSqliteStore(const Clock& clock, IdGenerator& ids,
                                                             const SqliteStoreOptions& options);
 

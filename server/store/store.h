@@ -1,8 +1,9 @@
 // The truth of the service: jobs, stages, tasks, attempts, results, events (docs/protocol.md). Every method is one
-// transaction: it happened whole and is on disk, or not at all. Thread-safe. Payloads, results and documents are opaque bytes.
+// transaction: it happened whole and is on disk, or not at all. Thread-safe. Payloads, results and documents are opaque
+// bytes.
 //
-// Errors: NotFound (no such job), FailedPrecondition (lease lost, wrong state), AlreadyExists, ResourceExhausted (disk full),
-// Unavailable (the database does not answer).
+// Errors: NotFound (no such job), FailedPrecondition (lease lost, wrong state), AlreadyExists, ResourceExhausted (disk
+// full), Unavailable (the database does not answer).
 #pragma once
 
 #include <chrono>
@@ -21,8 +22,8 @@ enum class JobState { kAccepted, kRunning, kSucceeded, kFailed, kCancelled };
 std::string JobStateName(JobState state);  // "accepted", …
 inline bool Ended(JobState state) { return state != JobState::kAccepted && state != JobState::kRunning; }
 
-// A stage of a job: name as in docs/protocol.md; `target` is the index of the bits-per-weight target, 0 for stages of the whole
-// job.
+// A stage of a job: name as in docs/protocol.md; `target` is the index of the bits-per-weight target, 0 for stages of
+// the whole job.
 struct StageKey {
   std::string name;
   int target = 0;
@@ -51,10 +52,10 @@ struct StageRecord {
 };
 
 struct NewTask {
-  int64_t ordinal = 0;  // 0.. within the stage
+  int64_t ordinal = 0;    // 0.. within the stage
   std::string operation;  // search, pack, score, export
   std::string action_key;
-  std::string affinity;  // of score tasks: model_identity/manifest_sha256
+  std::string affinity;     // of score tasks: model_identity/manifest_sha256
   double cost = 0;          // estimated seconds on one CPU core
   std::string description;  // for people: the tensor's key, "windows 0-31"
   std::string payload;
@@ -125,10 +126,11 @@ class StateStore {
     std::string id;
     bool created = false;
   };
-  // `id` is used if the key is new; the same key with the same specification answers the old job, with another AlreadyExists.
+  // `id` is used if the key is new; the same key with the same specification answers the old job, with another
+  // AlreadyExists.
   virtual absl::StatusOr<Created> CreateJob(const JobRecord& job, const std::vector<StageKey>& stages) = 0;
   virtual absl::StatusOr<JobRecord> GetJob(const std::string& id) = 0;
-  virtual absl::StatusOr<std::vector<JobRecord>> ListJobs() = 0;  // newest first
+  virtual absl::StatusOr<std::vector<JobRecord>> ListJobs() = 0;                        // newest first
   virtual absl::StatusOr<std::vector<StageRecord>> Stages(const std::string& job) = 0;  // in the order of CreateJob
   virtual absl::StatusOr<std::vector<OutputRecord>> Outputs(const std::string& job) = 0;
   // Marks; the conductor ends the job. No effect on a job that has ended.
@@ -140,18 +142,20 @@ class StateStore {
   virtual absl::StatusOr<std::vector<std::string>> DeleteJob(const std::string& job) = 0;
 
   // --- Stages ---
-  // Inserts the tasks and starts the stage; with no task left to do it is done at once. A stage that is not waiting is left
-  // as it is (a restarted conductor may try again). The first started stage moves the job to running.
+  // Inserts the tasks and starts the stage; with no task left to do it is done at once. A stage that is not waiting is
+  // left as it is (a restarted conductor may try again). The first started stage moves the job to running.
   virtual absl::Status StartStage(const std::string& job, const StageKey& stage, const std::vector<NewTask>& tasks) = 0;
-  // Ends a stage of the server's own with its document, and adds outputs and warnings. `references`: blobs that must live as long as
-  // the job (tokens, manifest), for DeleteJob.
+  // Ends a stage of the server's own with its document, and adds outputs and warnings. `references`: blobs that must
+  // live as long as the job (tokens, manifest), for DeleteJob.
   virtual absl::Status FinishStage(const std::string& job, const StageKey& stage, const std::string& document,
                                    const std::vector<OutputRecord>& outputs, const std::vector<std::string>& warnings,
                                    const std::vector<std::string>& references) = 0;
   virtual absl::StatusOr<std::string> StageDocument(const std::string& job, const StageKey& stage) = 0;
-  virtual absl::StatusOr<std::vector<DoneTask>> DoneTasks(const std::string& job, const StageKey& stage) = 0;  // by ordinal
+  virtual absl::StatusOr<std::vector<DoneTask>> DoneTasks(const std::string& job,
+                                                          const StageKey& stage) = 0;  // by ordinal
   // Earlier results, by action key; absent keys give nullopt.
-  virtual absl::StatusOr<std::vector<std::optional<std::string>>> FindResults(const std::vector<std::string>& action_keys) = 0;
+  virtual absl::StatusOr<std::vector<std::optional<std::string>>> FindResults(
+      const std::vector<std::string>& action_keys) = 0;
   virtual absl::Status ForgetResult(const std::string& action_key) = 0;  // its blob is gone
 
   // --- Leases; `now` is the coordinator's steady clock ---
@@ -162,9 +166,10 @@ class StateStore {
   virtual absl::StatusOr<std::string> LeasedPayload(const std::string& lease_id) = 0;
   virtual absl::Status Complete(const WorkerId& worker, const std::string& lease_id, const std::string& result,
                                 double seconds) = 0;
-  // `final`: trying again cannot help; the job is to fail with this error (see FailedTask). Else the attempt is charged; the task is
-  // quarantined after 3 charged attempts.
-  virtual absl::Status Fail(const WorkerId& worker, const std::string& lease_id, const absl::Status& error, bool final) = 0;
+  // `final`: trying again cannot help; the job is to fail with this error (see FailedTask). Else the attempt is
+  // charged; the task is quarantined after 3 charged attempts.
+  virtual absl::Status Fail(const WorkerId& worker, const std::string& lease_id, const absl::Status& error,
+                            bool final) = 0;
   // Uncharged. Empty: all leases of the session. Returns how many.
   virtual absl::StatusOr<int> Release(const WorkerId& worker, const std::vector<std::string>& lease_ids) = 0;
   // Ends attempts whose time to live is over; returns how many.

@@ -1,0 +1,126 @@
+// The search of one matrix, as ratios within one run: arms interleaved, medians, random BF16 weights.
+//
+//   B1       five published formats, one thread, against a 512-bit min/sub loop of the same process (G vector
+//   operations/s) B1-int4  groupwise_int4 alone, the same way B2       two threads against one
+//
+// Output: one JSON object a line: name, ratio, goal, better, ours, other, unit, repeats.
+#include <immintrin.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/check.h"
+#include "core/json.h"
+#include "core/parallel.h"
+#include "quant/search/search.h"
+
+namespace sub1quant {
+namespace {
+
+constexpr int64_t kRows = 2048, kCols = 1536;
+constexpr int kRepeats = 5;
+
+std::vector<uint16_t> RandomWeights(uint64_t seed) {
+  std::mt19937_64 generator(seed);
+  std::normal_distribution<float> normal(0, 0.02f);
+  std::vector<uint16_t> weights(kRows * kCols);
+  for (uint16_t& weight : weights) {
+    const float value = normal(generator);
+    uint32_t bits = 0;
+    static_assert(sizeof(bits) == sizeof(value));
+    std::memcpy(&bits, &value, sizeof(bits));
+    weight = static_cast<uint16_t>(bits >> 16);
+  }
+  return weights;
+}
+
+double Seconds(const std::function<void()>& body) {
+  const auto start = std::chrono::steady_clock::now();
+  body();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Eight independent chains of min and subtract: what two vector ports can issue. 0 without AVX-512.
+__attribute__((target("avx512f"))) double VectorOperations() {
+  __m512 chains[8];
+  for (int i = 0; i < 8; ++i) chains[i] = _mm512_set1_ps(1.0f + static_cast<float>(i));
+  const __m512 step = _mm512_set1_ps(0.5f), limit = _mm512_set1_ps(1e6f);
+  constexpr int64_t kSteps = 20'000'000;
+  const double seconds = Seconds([&] {
+    for (int64_t n = 0; n < kSteps; ++n) {
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; ++i) chains[i] = _mm512_sub_ps(_mm512_min_ps(chains[i], limit), step);
+    }
+  });
+  float sum = 0;
+  for (const __m512& chain : chains) sum += _mm512_reduce_add_ps(chain);
+  SUB1QUANT_CHECK(sum < 0);  // keeps the loop
+  return 16.0 * kSteps / seconds;
+}
+
+double WeightsPerSecond(const std::vector<uint16_t>& weights, const std::vector<std::string>& methods, int threads) {
+  const MatrixView matrix{weights.data(), DType::kBF16, kRows, kCols};
+  return static_cast<double>(kRows * kCols) /
+         Seconds([&] { SUB1QUANT_CHECK(SearchMatrix(matrix, 128, methods, threads).ok()); });
+}
+
+void Print(const std::string& name, double ours, double other, const std::string& unit, double ratio, double goal) {
+  const Json json{{"name", name}, {"ratio", ratio}, {"goal", goal}, {"better", "higher"},
+                  {"ours", ours}, {"other", other}, {"unit", unit}, {"repeats", kRepeats}};
+  std::printf("%s\n", json.dump().c_str());
+}
+
+// The goal is stated at 5.2 G vector operations/s: the ratio is to that share of this machine's own rate.
+void AgainstVectorLoop(const std::string& name, const std::vector<std::string>& methods, double goal_at_5200) {
+  if (!__builtin_cpu_supports("avx512f")) {
+    std::fprintf(stderr, "%s: this machine has no 512-bit vectors\n", name.c_str());
+    return;
+  }
+  const std::vector<uint16_t> weights = RandomWeights(1);
+  std::vector<double> ours, loop;
+  for (int i = 0; i < kRepeats; ++i) {
+    ours.push_back(WeightsPerSecond(weights, methods, 1) / 1e9);
+    loop.push_back(VectorOperations() / 1e9);
+  }
+  const double rate = Median(ours), operations = Median(loop);
+  Print(name, rate, operations, "Gweights/s, G 512-bit operations/s", rate / operations, goal_at_5200 / 5.2);
+}
+
+void TwoThreads() {
+  if (AvailableThreads() < 2) {
+    std::fprintf(stderr, "B2: this process may use one core only\n");
+    return;
+  }
+  const std::vector<uint16_t> weights = RandomWeights(2);
+  std::vector<double> two, one;
+  for (int i = 0; i < kRepeats; ++i) {
+    two.push_back(WeightsPerSecond(weights, PublishedMethods(), 2) / 1e9);
+    one.push_back(WeightsPerSecond(weights, PublishedMethods(), 1) / 1e9);
+  }
+  Print("B2", Median(two), Median(one), "Gweights/s", Median(two) / Median(one), 1.8);
+}
+
+}  // namespace
+}  // namespace sub1quant
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> wanted(argv + 1, argv + argc);
+  const auto runs = [&](const std::string& name) {
+    return wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end();
+  };
+  if (runs("B1")) sub1quant::AgainstVectorLoop("B1", sub1quant::PublishedMethods(), 0.2);
+  if (runs("B1-int4")) sub1quant::AgainstVectorLoop("B1-int4", {"groupwise_int4"}, 0.75);
+  if (runs("B2")) sub1quant::TwoThreads();
+}
