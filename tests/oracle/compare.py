@@ -33,7 +33,9 @@ CASES = {
     "no-sharing": (dict(num_kv_shared_layers=0, use_double_wide_mlp=False, sliding_window=37), ["--target-bpw", "3.6"], 6),
     "wide-group": (dict(num_attention_heads=6, num_key_value_heads=3, num_kv_shared_layers=2), ["--group-size", "256", "--target-bpw",
                                                                                                 "3.3"], 6),
-    "no-ple": (dict(hidden_size_per_layer_input=0, sliding_window=600), ["--window", "300", "--stride", "300"], 6),
+    # transformers 5.23 fails on shared K/V without per-layer inputs; no published model has that.
+    "no-ple": (dict(hidden_size_per_layer_input=0, num_kv_shared_layers=0, use_double_wide_mlp=False, sliding_window=600), 
+               ["--window", "300", "--stride", "300"], 6),
     "stride": ({}, ["--window", "256", "--stride", "100", "--target-bpw", "4.0"], 8),
 }
 
@@ -95,9 +97,12 @@ def make_model(directory, changes, seed):
         tensors[l + "layer_scalar"] = torch.tensor([0.7 + 0.4 * torch.rand(1, generator=generator).item()]).bfloat16()
     # Two shards, keys of each in an order of their own.
     keys = sorted(tensors)
+    weight_map = {}
     for part, names in enumerate((keys[::2], keys[1::2]), 1):
-        safetensors.torch.save_file({name: tensors[name] for name in names}, directory / f"model-{part:05d}-of-00002.safetensors",
-                                    metadata={"format": "pt"})
+        file = f"model-{part:05d}-of-00002.safetensors"
+        safetensors.torch.save_file({name: tensors[name] for name in names}, directory / file, metadata={"format": "pt"})
+        weight_map.update({name: file for name in names})
+    (directory / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
 
 
 @torch.no_grad()
