@@ -15,6 +15,7 @@
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/server_builder.h"
+#include "proto/channel/channel.h"
 
 namespace sub1quant {
 namespace {
@@ -22,7 +23,7 @@ namespace {
 constexpr int kMaxMessage = 4 << 20;
 constexpr int kMaxThreads = 256;
 
-// Removes the socket file of a server that is dead; AlreadyExists if one answers.
+// Removes the socket file of a server that is dead; AlreadyExists if one answers, or if it is no socket.
 absl::Status ClearSocket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -35,9 +36,11 @@ absl::Status ClearSocket(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (probe < 0) return ErrnoStatus(errno, "socket");
-  const bool answers = connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  const int error = connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0 : errno;
   close(probe);
-  if (answers) return absl::AlreadyExistsError(absl::StrCat("unix:", path, ": another server listens there"));
+  if (error == 0) return absl::AlreadyExistsError(absl::StrCat("unix:", path, ": another server listens there"));
+  // Anything else than a refusal (no right to connect, a socket of another type) may be alive.
+  if (error != ECONNREFUSED) return ErrnoStatus(error, absl::StrCat("unix:", path, ": is this socket in use?"));
   unlink(path.c_str());
   return absl::OkStatus();
 }
@@ -50,7 +53,8 @@ absl::StatusOr<Listener> Listen(const std::string& address, const std::vector<gr
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(is_unix ? absl::StrCat("unix:", EscapeSocketPath(address.substr(5))) : address,
+                           grpc::InsecureServerCredentials(), &port);
   builder.SetMaxReceiveMessageSize(kMaxMessage);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 20000);

@@ -15,7 +15,7 @@ struct Listener {
   std::string address;  // with the port that was picked
 };
 
-// Unavailable naming the address if it is taken.
+// Naming the address: AlreadyExists for the socket of a living server or another file, Unavailable for a taken port.
 absl::StatusOr<Listener> Listen(const std::string& address, const std::vector<grpc::Service*>& services);
 
 }  // namespace sub1quant

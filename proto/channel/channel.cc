@@ -18,22 +18,8 @@ constexpr size_t kMaxUnixPath = 107;
 
 bool IsUnix(const std::string& address) { return address.compare(0, kUnixPrefixLength, kUnixPrefix) == 0; }
 
-// gRPC parses targets as URIs: a space or a '%' in a path must be escaped.
-std::string EscapePath(const std::string& path) {
-  std::string escaped;
-  for (const char c : path) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) || c == '/' || c == '.' || c == '-' || c == '_' || c == '~') {
-      escaped += c;
-    } else {
-      absl::StrAppendFormat(&escaped, "%%%02X", byte);
-    }
-  }
-  return escaped;
-}
-
 std::string Target(const std::string& address) {
-  if (IsUnix(address)) return absl::StrCat(kUnixPrefix, EscapePath(address.substr(kUnixPrefixLength)));
+  if (IsUnix(address)) return absl::StrCat(kUnixPrefix, EscapeSocketPath(address.substr(kUnixPrefixLength)));
   return absl::StrCat("dns:///", address);
 }
 
@@ -49,6 +35,19 @@ constexpr char kServiceConfig[] = R"({
 })";
 
 }  // namespace
+
+std::string EscapeSocketPath(const std::string& path) {
+  std::string escaped;
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) || c == '/' || c == '.' || c == '-' || c == '_' || c == '~') {
+      escaped += c;
+    } else {
+      absl::StrAppendFormat(&escaped, "%%%02X", byte);
+    }
+  }
+  return escaped;
+}
 
 absl::Status CheckServerAddress(const std::string& address) {
   const auto refuse = [&](const std::string& why) {

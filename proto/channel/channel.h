@@ -17,6 +17,10 @@ namespace sub1quant {
 // accepted.
 absl::Status CheckServerAddress(const std::string& address);
 
+// gRPC takes addresses for URIs, whoever dials or listens: a space or a '%' in the path of a Unix socket must be
+// escaped.
+std::string EscapeSocketPath(const std::string& path);
+
 // A lazily connected channel: keepalive 30 s / 10 s, messages of at most 4 MiB, no compression, no proxy from the
 // environment; UNAVAILABLE is tried 4 times, 0.1 to 1 s apart. Thread-safe.
 std::shared_ptr<grpc::Channel> DialServer(const std::string& address);

@@ -1,6 +1,7 @@
 #include "server/services/blob_service.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "core/digest.h"
@@ -119,7 +120,10 @@ grpc::Status BlobServiceImpl::ListModelFiles(grpc::ServerContext* call, const v1
 absl::Status BlobServiceImpl::ReadRange(const v1::ReadModelRangeRequest& request,
                                         grpc::ServerWriter<v1::ReadModelRangeResponse>& writer) {
   SUB1QUANT_ASSIGN_OR_RETURN(const std::shared_ptr<ModelSource> model, Model(request.model()));
-  if (request.offset() + request.size() < request.offset()) return absl::OutOfRangeError("offset and size overflow");
+  // No file reaches beyond what the operating system counts bytes with.
+  constexpr uint64_t kMaxEnd = std::numeric_limits<int64_t>::max();
+  if (request.offset() > kMaxEnd || request.size() > kMaxEnd - request.offset())
+    return absl::OutOfRangeError(absl::StrCat("range from ", request.offset(), " of ", request.size(), ": too far"));
   v1::ReadModelRangeResponse response;
   const uint64_t end = request.offset() + request.size();
   for (uint64_t offset = request.offset(); offset < end; offset += kChunk) {

@@ -14,6 +14,7 @@ namespace {
 
 constexpr double kMaxWaitSeconds = 20;
 constexpr int kMaxTasks = 64;
+constexpr size_t kMaxMessage = 4000;
 constexpr std::chrono::milliseconds kAcquireTick{500};
 
 absl::StatusOr<WorkerId> IdOf(const v1::WorkerIdentity& worker) {
@@ -27,6 +28,15 @@ std::string StageOf(const v1::Task& task) {
   if (task.has_pack()) return "pack";
   if (task.has_score()) return task.score().manifest_sha256().empty() ? "score_base" : "score_quantized";
   return "export";
+}
+
+// At most kMaxMessage bytes, cut between characters: proto3 carries no broken UTF-8, and the job's messages go on from
+// here to every client.
+std::string Shortened(const std::string& message) {
+  if (message.size() <= kMaxMessage) return message;
+  size_t end = kMaxMessage;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0) == 0x80) --end;
+  return message.substr(0, end);
 }
 
 // Trying again, on any worker, would end the same.
@@ -48,7 +58,8 @@ absl::Status WorkerServiceImpl::WaitForWork(grpc::ServerContext& call, const v1:
                      std::clamp(request.max_tasks(), 1, kMaxTasks),
                      request.loaded_model(),
                      request.request_id()};
-  const auto wait = std::chrono::duration<double>(std::clamp(request.wait_seconds(), 0.0, kMaxWaitSeconds));
+  const auto wait =
+      std::chrono::duration<double>(std::min(std::max(0.0, request.wait_seconds()), kMaxWaitSeconds));  // NaN: 0
   const SteadyTime end = context_.clock.Now() + std::chrono::duration_cast<SteadyTime::duration>(wait);
   while (true) {
     const uint64_t seen = context_.store.ChangeCount();
@@ -121,7 +132,7 @@ grpc::Status WorkerServiceImpl::Fail(grpc::ServerContext* call, const v1::FailRe
     SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, IdOf(request->worker()));
     const auto code = static_cast<absl::StatusCode>(request->code());
     if (code == absl::StatusCode::kOk) return absl::InvalidArgumentError("code: a failure is not OK");
-    const absl::Status error(code, request->message().substr(0, 4000));
+    const absl::Status error(code, Shortened(request->message()));
     spdlog::warn("worker {}: task failed: {}", worker.name, std::string(error.message()));
     const absl::Status status = context_.store.Fail(worker, request->lease_id(), error, IsFinal(code));
     if (absl::IsFailedPrecondition(status)) metrics_.LostLeaseRejected("fail");

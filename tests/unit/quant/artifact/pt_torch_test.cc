@@ -35,7 +35,7 @@ TEST_F(PtPythonTest, PickleAndZipfileReadTheGoldenDict) { EXPECT_EQ(CheckPt("", 
 
 TEST_F(PtPythonTest, TorchLoadsTheGoldenDict) {
   const int result = CheckPt("--torch", Path());
-  if (result == kNoTorch) GTEST_SKIP() << "python3-torch is not installed";
+  if (result == kNoTorch) FAIL() << "python3-torch is not installed: run scripts/setup.sh";
   EXPECT_EQ(result, 0);
 }
 
