@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,9 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kLook{50}, kServerStart{30000};
+// Below this the store cannot be written; after so long it is not a passing shortage.
+constexpr uint64_t kFullDisk = 256 << 10;
+constexpr milliseconds kFullDiskPatience{5000};
 constexpr size_t kMaxSocketPath = 107;
 // Remembers the socket's directory, so that the next run can remove that of a killed one.
 constexpr char kSocketRecord[] = "socket-directory";
@@ -199,8 +203,28 @@ void LocalService::Supervise() {
     }
     for (Child* child : children)
       if (!stopping_) Look(*child);
+    LookAtDisk();
     std::this_thread::sleep_for(kLook);
   }
+}
+
+// A service waits until a full disk has room again; a command on a laptop has to say what it waits for.
+void LocalService::LookAtDisk() {
+  struct statvfs space {};
+  const bool full = statvfs(options_.state.c_str(), &space) == 0 && space.f_bavail * space.f_frsize < kFullDisk;
+  if (!full) disk_full_since_.reset();
+  if (!full || disk_reported_) return;
+  const steady_clock::time_point now = steady_clock::now();
+  if (!disk_full_since_) disk_full_since_ = now;
+  if (now - *disk_full_since_ < kFullDiskPatience) return;
+  disk_reported_ = true;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!health_.ok()) return;
+  health_ = WithHint(
+      WithExit(absl::ResourceExhaustedError(absl::StrCat("--state ", options_.state, ": No space left on device")),
+               ExitCode::kFailed),
+      "free some space, or name another directory with --state; the same command goes on");
+  session_->StopWatching();
 }
 
 void LocalService::Look(Child& child) {

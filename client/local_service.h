@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -68,6 +69,7 @@ class LocalService {
   absl::Status Launch(Child& child, bool truncate);
   void Supervise();
   void Look(Child& child);
+  void LookAtDisk();
   void HandleExit(Child& child, int wait_status);
   void GiveUp(Child& child, const std::string& why);
   void Note(const std::string& line) const;
@@ -79,6 +81,8 @@ class LocalService {
   mutable std::mutex mutex_;  // children_ (the list), health_
   std::vector<std::unique_ptr<Child>> children_;
   absl::Status health_;
+  bool disk_reported_ = false;  // of the supervising thread
+  std::optional<std::chrono::steady_clock::time_point> disk_full_since_;
   std::atomic<bool> stopping_{false};
   std::thread supervisor_;
 };

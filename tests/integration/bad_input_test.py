@@ -184,17 +184,28 @@ class BadInput(support.Case):
         (self.directory / "file").write_text("x")
         self.refused("run", "--model", self.model, "--no-eval", "--out", self.directory / "file" / "out", code=2, words=["file"])
 
-    def test_full_disk(self):
+    def small_disk(self, size):
         if os.geteuid() != 0:
             self.skipTest("mounting a small file system needs root")
         small = self.directory / "small"
         small.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", small], capture_output=True).returncode != 0:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", small], capture_output=True).returncode != 0:
             self.skipTest("mounting is not allowed here")
         self.addCleanup(subprocess.run, ["umount", "-l", str(small)])
-        done = self.sub1quant("run", "--model", self.model, "--no-eval", "--out", small / "out", code=1)
+        return small
+
+    def test_full_disk(self):
+        out = self.small_disk("300k") / "out"
+        done = self.sub1quant("run", "--model", self.model, "--no-eval", "--out", out, code=1)
         self.assertIn("No space left", done.stderr)
-        self.assertFalse((small / "out" / "artifact" / "manifest.json").exists())
+        self.assertFalse((out / "artifact" / "manifest.json").exists())
+
+    def test_full_state_directory(self):
+        """A `run` once waited forever for room in its state directory, without a word."""
+        state = self.small_disk("700k") / "state"
+        done = self.sub1quant("run", "--model", self.model, "--no-eval", "--out", self.out, "--state", state, code=1, timeout=120)
+        self.assertIn("No space left", done.stderr)
+        self.assertFalse((self.out / "artifact" / "manifest.json").exists())
 
     # Checkpoints.
 
