@@ -85,8 +85,7 @@ void JobOptions::AddSearchOptions(CLI::App& command) {
       ->excludes(uniform_);
   command
       .add_option("--formats", formats_,
-                  absl::StrCat("candidates: published, integer (int2 to int8), or a list of ",
-                               absl::StrJoin(KnownMethods(), ", ")))
+                  absl::StrCat("candidates: published, or a list of ", absl::StrJoin(KnownMethods(), ", ")))
       ->type_name("LIST")
       ->allow_extra_args(false)
       ->delimiter(',')
@@ -130,7 +129,6 @@ void JobOptions::AddScoringOptions(CLI::App& command) {
 }
 
 absl::StatusOr<std::vector<std::string>> ExpandFormats(const std::vector<std::string>& names) {
-  static const std::vector<std::string> kInteger = {"int2", "int3", "int4", "int5", "int6", "int8"};
   std::vector<std::string> formats;
   auto add = [&formats](const std::string& name) {
     if (std::find(formats.begin(), formats.end(), name) == formats.end()) formats.push_back(name);
@@ -139,15 +137,14 @@ absl::StatusOr<std::vector<std::string>> ExpandFormats(const std::vector<std::st
     if (name == "published") {
       for (const std::string& method : PublishedMethods()) add(method);
     } else if (name == "integer") {
-      for (const std::string& method : kInteger) add(method);
+      return absl::InvalidArgumentError("--formats integer is not supported in this version");
     } else {
       add(name);
     }
   }
   for (const std::string& format : formats)
     if (FindCodec(format) == nullptr)
-      return absl::InvalidArgumentError(absl::StrCat("--formats: unknown format '", format,
-                                                     "'; known: published, integer, ",
+      return absl::InvalidArgumentError(absl::StrCat("--formats: unknown format '", format, "'; known: published, ",
                                                      absl::StrJoin(KnownMethods(), ", ")));
   return formats;
 }

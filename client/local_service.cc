@@ -47,6 +47,13 @@ absl::Status WithLog(const std::string& what, const std::string& log) {
                   absl::StrCat("its log is ", log));
 }
 
+bool WorkerHasCuda(const Environment& environment) {
+  const absl::StatusOr<std::string> program = FindProgram("sub1quant-worker", environment.executable, environment.path);
+  if (!program.ok()) return false;
+  const absl::StatusOr<std::string> version = OutputOf(*program, {"--version"});
+  return version.ok() && absl::StrContains(*version, "cuda");
+}
+
 }  // namespace
 
 int CountGpus(const Environment& environment) {
@@ -72,6 +79,8 @@ void LocalService::Note(const std::string& line) const {
 
 absl::StatusOr<std::unique_ptr<LocalService>> LocalService::Start(const Environment& environment,
                                                                   LocalServiceOptions options) {
+  if (absl::StartsWith(options.device, "cuda") && !WorkerHasCuda(environment))
+    return absl::InvalidArgumentError(absl::StrCat("--device ", options.device, ": this build has no CUDA; use cpu"));
   std::unique_ptr<LocalService> service(new LocalService(environment, std::move(options)));
   SUB1QUANT_RETURN_IF_ERROR(service->MakeSocketDirectory());
   SUB1QUANT_RETURN_IF_ERROR(service->StartServer());
@@ -161,13 +170,8 @@ absl::StatusOr<std::unique_ptr<LocalService::Child>> LocalService::MakeWorker(in
 
 absl::Status LocalService::StartWorkers() {
   int gpus = options_.device == "auto" ? CountGpus(environment_) : 0;
-  if (gpus > 0) {
-    // A worker without CUDA would run on the CPU: one of them is enough then.
-    SUB1QUANT_ASSIGN_OR_RETURN(const std::string program,
-                               FindProgram("sub1quant-worker", environment_.executable, environment_.path));
-    const absl::StatusOr<std::string> version = OutputOf(program, {"--version"});
-    if (!version.ok() || !absl::StrContains(*version, "cuda")) gpus = 0;
-  }
+  // A worker without CUDA would run on the CPU: one of them is enough then.
+  if (gpus > 0 && !WorkerHasCuda(environment_)) gpus = 0;
   const int count = options_.workers > 0 ? options_.workers : std::max(1, gpus);
   const int threads = options_.threads > 0 ? options_.threads : std::max(1, AvailableThreads() / count);
   for (int index = 0; index < count; ++index) {

@@ -1,5 +1,6 @@
 #include "client/reports.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -7,6 +8,15 @@
 #include "quant/report/report.h"
 
 namespace sub1quant {
+namespace {
+
+double TargetOf(const std::pair<std::string, Json>& report) {
+  const Json& allocation = report.second.value("allocation", Json());
+  if (!allocation.is_object() || !allocation.contains("target_bpw") || !allocation["target_bpw"].is_number()) return 0;
+  return allocation["target_bpw"].get<double>();
+}
+
+}  // namespace
 
 absl::StatusOr<Reports> ReadReports(Session& session, const v1::Job& job) {
   Reports reports;
@@ -17,6 +27,9 @@ absl::StatusOr<Reports> ReadReports(Session& session, const v1::Job& job) {
     if (!report.ok()) return Annotate(report.status(), output.path());
     reports.emplace_back(output.path(), *std::move(report));
   }
+  // Of several targets: as they were asked for. The paths sort "target-3.5" before "target-3".
+  std::stable_sort(reports.begin(), reports.end(),
+                   [](const auto& a, const auto& b) { return TargetOf(a) < TargetOf(b); });
   return reports;
 }
 

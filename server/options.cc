@@ -41,6 +41,7 @@ std::unique_ptr<CLI::App> MakeServerApp(ServerOptions& options) {
       "Splits quantization jobs into tasks, leases them to workers, keeps every result.", "sub1quant-server");
   app->set_version_flag("--version", VersionLine("sub1quant-server"));
   app->set_config("--config", "", "read options from this TOML file");
+  app->allow_config_extras(CLI::config_extras_mode::error);  // a mistyped key must not go unnoticed
   app->add_option("--listen", options.listen, "host:port (port 0 picks one) or unix:PATH")->capture_default_str();
   app->add_option("--data", options.data, "directory of the store (and of blobs/, unless --blobs says otherwise)")
       ->required();

@@ -164,9 +164,23 @@ absl::Status CheckEvaluation(const JobSpecification& s) {
   return absl::OkStatus();
 }
 
+// Every text travels in messages and reports, which carry nothing else.
+absl::Status CheckUtf8(const JobSpecification& specification) {
+  const Json json = ToJson(specification);
+  for (const auto& [name, value] : json.items()) {
+    try {
+      value.dump();
+    } catch (const Json::type_error&) {
+      return absl::InvalidArgumentError(absl::StrCat(name, ": not UTF-8"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Validate(const JobSpecification& specification) {
+  SUB1QUANT_RETURN_IF_ERROR(CheckUtf8(specification));
   SUB1QUANT_RETURN_IF_ERROR(CheckModel(specification));
   SUB1QUANT_RETURN_IF_ERROR(CheckKind(specification));
   SUB1QUANT_RETURN_IF_ERROR(CheckTargets(specification));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "core/digest.h"
 #include "core/status.h"
 #include "quant/codec/codec.h"
@@ -15,6 +16,8 @@
 #include "quant/model/quantizable.h"
 #include "quant/model/safetensors.h"
 #include "quant/plan/key_pattern.h"
+#include "server/flow/search.h"
+#include "server/flow/stages.h"
 
 namespace sub1quant {
 namespace {
@@ -89,6 +92,35 @@ absl::Status SelectTensors(const JobSpecification& specification, const TensorIn
   return absl::OkStatus();
 }
 
+// Widths depend on shapes alone: a target below the narrowest candidates is refused before anything is searched.
+absl::Status CheckTargets(const JobSpecification& specification, const Inspection& inspection) {
+  double bits = 0, params = 0;
+  for (const InspectedTensor& tensor : inspection.tensors) {
+    const int64_t rows = tensor.record.rows(), cols = tensor.record.cols();
+    double narrowest = 0;
+    for (const std::string& method : CandidateMethods(specification, tensor)) {
+      if (!tensor.pinned_method.empty() && method != tensor.pinned_method) continue;
+      const Codec* codec = FindCodec(method);
+      if (codec == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown format '", method, "'"));
+      const auto width = static_cast<double>(codec->NominalBits(rows, cols, specification.group_size));
+      narrowest = narrowest == 0 ? width : std::min(narrowest, width);
+    }
+    bits += narrowest;
+    params += static_cast<double>(rows) * static_cast<double>(cols);
+  }
+  for (const KeptTensor& kept : inspection.kept) {
+    if (kept.excluded) continue;
+    const double elements = static_cast<double>(kept.rows) * static_cast<double>(kept.cols);
+    bits += elements * 8 * DTypeSize(ParseDType(kept.dtype).value_or(DType::kBF16));
+    params += elements;
+  }
+  for (const double target : specification.target_bpw)
+    if (bits > target * params + 1e-9)
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "--target-bpw %g is below %.9g, the smallest average that these formats reach", target, bits / params));
+  return absl::OkStatus();
+}
+
 std::string ModelIdentity(const TensorInventory& inventory, const std::string& config_sha256) {
   Sha256 digest;
   digest.UpdateField(config_sha256);
@@ -159,6 +191,7 @@ absl::StatusOr<InspectResult> Inspect(const JobSpecification& specification, Mod
   inspection.facts.name = specification.model_name;
   inspection.facts.total_bytes = inventory.total_bytes();
   SUB1QUANT_RETURN_IF_ERROR(SelectTensors(specification, inventory, &inspection));
+  if (Searches(specification)) SUB1QUANT_RETURN_IF_ERROR(CheckTargets(specification, inspection));
 
   const absl::StatusOr<std::string> config_json = ReadModelFile(model, "config.json", kMaxConfigBytes);
   if (config_json.ok()) inspection.facts.config_sha256 = Sha256Hex(*config_json);

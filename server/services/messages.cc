@@ -40,9 +40,11 @@ absl::StatusOr<v1::Job> MakeJob(StateStore& store, const JobRecord& record, bool
   job.set_error_message(record.error_message);
   job.set_created_at(record.created_at);
   job.set_finished_at(record.finished_at);
-  job.set_cancelling(record.cancelling);
+  job.set_cancelling(record.cancelling && !Ended(record.state));
   for (const std::string& warning : record.warnings) job.add_warnings(warning);
   SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<StageRecord> stages, store.Stages(record.id));
+  // A stage that a failure or a cancellation cut off ended with its job.
+  const double end = Ended(record.state) ? record.finished_at : now;
   for (const StageRecord& stage : stages) {
     v1::StageProgress& progress = *job.add_stages();
     progress.set_name(stage.key.name);
@@ -54,7 +56,7 @@ absl::StatusOr<v1::Job> MakeJob(StateStore& store, const JobRecord& record, bool
     progress.set_cost_total(stage.cost_total);
     progress.set_cost_done(stage.cost_done);
     if (stage.started_at > 0)
-      progress.set_seconds((stage.finished_at > 0 ? stage.finished_at : now) - stage.started_at);
+      progress.set_seconds((stage.finished_at > 0 ? stage.finished_at : end) - stage.started_at);
   }
   if (!with_outputs) return job;
   SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<OutputRecord> outputs, store.Outputs(record.id));

@@ -161,6 +161,21 @@ class BadInput(support.Case):
             with self.subTest(arguments):
                 self.run_refused("--no-eval", *arguments, words=words)
 
+    def test_text_that_is_not_utf8(self):
+        """A label that protobuf cannot carry once ended in an empty error message."""
+        self.run_refused("--no-eval", "--label", os.fsdecode(b"\xff\xfe"), words=["label", "UTF-8"])
+
+    def test_device_and_formats_of_later_versions(self):
+        self.run_refused("--no-eval", "--device", "cuda", words=["cuda"])
+        self.run_refused("--no-eval", "--formats", "integer", words=["integer", "not supported"])
+
+    def test_mistyped_key_of_a_configuration_file(self):
+        (self.directory / "bad.toml").write_text('lisen = "127.0.0.1:0"\n')
+        done = subprocess.run([support.BIN / "sub1quant-server", "--config", self.directory / "bad.toml", "--data", self.directory / "d"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("lisen", done.stderr)
+
     def test_no_corpus(self):
         self.run_refused(words=["--corpus"])
 

@@ -54,7 +54,9 @@ class Run(support.Case):
 
     def test_several_targets_share_one_search(self):
         out = self.directory / "out"
-        self.sub1quant("run", "--model", support.TINY, "--no-eval", "--target-bpw", 3, "--target-bpw", 4, "--out", out)
+        done = self.sub1quant("run", "--model", support.TINY, "--no-eval", "--target-bpw", 3, "--target-bpw", 3.5, "--target-bpw", 4,
+                              "--out", out)
+        self.assertLess(done.stdout.index("target 3.0000"), done.stdout.index("target 3.5000"))
         averages = []
         for name in ("target-3", "target-4"):
             averages.append(json.loads((out / name / "report.json").read_text())["allocation"]["average_bpw"])
