@@ -23,9 +23,10 @@ absl::StatusOr<std::string> PutCheckpoint(const std::string& path, ModelSource* 
   SUB1QUANT_ASSIGN_OR_RETURN(const Artifact artifact, OpenArtifact(directory));
   std::set<std::string> sent;
   for (const ManifestTensor& tensor : artifact.manifest.tensors) {
-    if (!sent.insert(tensor.blob_sha256).second || blobs.Size(tensor.blob_sha256).ok()) continue;
+    if (!sent.insert(tensor.blob_sha256).second) continue;
+    // Read, and so verified, also where the server has the blob: what is scored is what lies in `path`.
     SUB1QUANT_ASSIGN_OR_RETURN(const std::string bytes, artifact.blobs->Get(tensor.blob_sha256));
-    SUB1QUANT_RETURN_IF_ERROR(PutBlob(blobs, bytes).status());
+    if (!blobs.Size(tensor.blob_sha256).ok()) SUB1QUANT_RETURN_IF_ERROR(PutBlob(blobs, bytes).status());
   }
   return PutBlob(blobs, ManifestToJson(artifact.manifest));
 }

@@ -68,7 +68,7 @@ absl::Status FromServer(const absl::Status& status, const std::string& address) 
   }
 }
 
-absl::Status JobOutcome(const v1::Job& job) {
+absl::Status JobOutcome(const v1::Job& job, bool asked_here) {
   switch (job.state()) {
     case v1::JOB_STATE_SUCCEEDED:
       return absl::OkStatus();
@@ -78,7 +78,7 @@ absl::Status JobOutcome(const v1::Job& job) {
       const absl::Status error(static_cast<absl::StatusCode>(job.error_code()), job.error_message());
       const ExitCode kind = ExitCodeOfKind(error.code());
       // Only what the user can put right in the command has a code of its own.
-      const bool of_user = kind == ExitCode::kUsage || kind == ExitCode::kNotFound;
+      const bool of_user = asked_here && (kind == ExitCode::kUsage || kind == ExitCode::kNotFound);
       return WithExit(absl::UnknownError(absl::StrCat("job ", job.id(), " failed: ", job.error_message())),
                       of_user ? kind : ExitCode::kFailed);
     }

@@ -25,8 +25,9 @@ absl::Status WithHint(absl::Status status, const std::string& hint);
 // The error of a call to the server at `address`: unreachable 3, refused 6, unknown job 4, wrong request 2.
 absl::Status FromServer(const absl::Status& status, const std::string& address);
 
-// What an ended job means for the exit code; OK for a job that succeeded.
-absl::Status JobOutcome(const v1::Job& job);
+// What an ended job means for the exit code; OK for a job that succeeded. `asked_here`: this command gave the
+// specification, so its faults are this command's (2, 4); else a failed job is 1 whatever the reason.
+absl::Status JobOutcome(const v1::Job& job, bool asked_here = true);
 
 ExitCode ExitCodeOf(const absl::Status& status);
 // "sub1quant: error: …" and, if there is a hint, a second line "hint: …". Control characters become spaces: one line is

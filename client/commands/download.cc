@@ -16,7 +16,7 @@ namespace {
 
 absl::StatusOr<v1::Job> FinishedJob(Session& session, const std::string& id) {
   SUB1QUANT_ASSIGN_OR_RETURN(v1::Job job, session.Get(id));
-  if (HasEnded(job)) SUB1QUANT_RETURN_IF_ERROR(JobOutcome(job));
+  if (HasEnded(job)) SUB1QUANT_RETURN_IF_ERROR(JobOutcome(job, /*asked_here=*/false));
   if (!HasEnded(job))
     return WithHint(absl::FailedPreconditionError(
                         absl::StrCat("job ", Printable(id), " is ", StateName(job.state()), ": no results yet")),

@@ -20,7 +20,7 @@ absl::Status Watch(Context& context, Session& session, const std::string& id) {
   SUB1QUANT_ASSIGN_OR_RETURN(const v1::Job job, WatchWithProgress(context, session, id));
   context.out << (context.json ? DumpJson(JobToJson(job))
                                : absl::StrCat("job ", Printable(id), ": ", StateName(job.state()), "\n"));
-  return JobOutcome(job);
+  return JobOutcome(job, /*asked_here=*/false);
 }
 
 Json EventToJson(const v1::JobEvent& event) {

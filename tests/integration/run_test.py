@@ -3,6 +3,7 @@ import hashlib
 import json
 import shutil
 import struct
+import subprocess
 
 import support
 
@@ -79,6 +80,15 @@ class Run(support.Case):
             again = json.loads(done.stdout)["perplexity"]["quantized"]
             self.assertEqual(again["chunk_loss"], report["perplexity"]["quantized"]["chunk_loss"])
             self.assertEqual(again["bos_per_window"], report["perplexity"]["quantized"]["bos_per_window"])
+
+    def test_a_damaged_checkpoint_is_not_scored(self):
+        """Also when the state directory knows the answer of the whole one."""
+        out = self.directory / "out"
+        self.sub1quant("run", "--model", support.TINY, "--no-eval", "--uniform", "int2_base", "--out", out)
+        evaluate = ("evaluate", "--model", support.TINY, "--checkpoint", out, "--corpus", support.CORPUS, "--max-chunks", 2)
+        self.sub1quant(*evaluate)
+        next((out / "artifact" / "blobs").iterdir()).unlink()
+        self.assertNotEqual(subprocess.run(self.command(*evaluate), env=self.environment, capture_output=True).returncode, 0)
 
     def test_dense_export_holds_the_reconstruction(self):
         self.sub1quant("run", "--model", support.TINY, "--no-eval", "--uniform", "int2_error_budget_k4", "--out",

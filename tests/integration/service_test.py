@@ -83,6 +83,15 @@ class Service(support.Case):
             with self.subTest(model):
                 self.refused("submit", "--model", model, "--no-eval", "--wait", words=[])
 
+    def test_a_failed_job_is_not_a_missing_one(self):
+        self.start_server()
+        done = self.sub1quant("submit", "--model", "models/wikitext-2", "--no-eval", "--json")
+        job = json.loads(done.stdout)["job"]
+        self.refused("watch", job, code=1, words=["safetensors"])
+        self.refused("watch", "0" * 32, code=4)
+        stages = json.loads(self.sub1quant("status", job, "--json").stdout)["stages"]
+        self.assertLess(sum(stage["seconds"] for stage in stages), 60)
+
     def test_server_killed_and_restarted_under_a_waiting_client(self):
         server, _ = self.start_server()
         address = self.environment["SUB1QUANT_SERVER"]
