@@ -29,7 +29,7 @@ namespace sub1quant {
 namespace {
 
 constexpr int kMaxLongPolls = 192;  // below the listener's threads: short calls always find one
-constexpr std::chrono::seconds kShutdown{5};
+constexpr std::chrono::seconds kShutdown{5}, kPredecessorEnds{10};
 
 HttpAnswer AnswerHttp(const std::string& path, ServerMetrics& metrics, StateStore& store) {
   if (path == "/metrics") return {200, "text/plain; version=0.0.4; charset=utf-8", metrics.Scrape()};
@@ -54,13 +54,27 @@ std::string MetricsHost(const std::string& address) {
   return colon == std::string::npos ? "127.0.0.1" : address.substr(0, colon);
 }
 
+// The private server of a `run` that was killed ends within its shutdown time; the next `run` waits for it instead of
+// failing.
+absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(const Clock& clock, IdGenerator& ids,
+                                                      const ServerOptions& options, std::chrono::milliseconds lease_ttl,
+                                                      ShutdownSignals& signals) {
+  const SteadyTime end = clock.Now() + (options.parent_death ? kPredecessorEnds : std::chrono::seconds(0));
+  while (true) {
+    absl::StatusOr<std::unique_ptr<StateStore>> store = OpenSqliteStore(clock, ids, {options.data, lease_ttl});
+    if (store.ok() || !absl::IsFailedPrecondition(store.status()) || clock.Now() >= end) return store;
+    if (signals.Wait(std::chrono::milliseconds(100)))
+      return absl::CancelledError("stopped while waiting for the store");
+  }
+}
+
 absl::Status Serve(const ServerOptions& options, ShutdownSignals& signals) {
   const std::unique_ptr<Clock> clock = NewSystemClock();
   const std::unique_ptr<IdGenerator> ids = NewRandomIdGenerator();
   const std::chrono::milliseconds lease_ttl = std::chrono::seconds(options.lease_seconds);
   SUB1QUANT_RETURN_IF_ERROR(MakeDirectories(options.data));
   SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<StateStore> store,
-                             OpenSqliteStore(*clock, *ids, {options.data, lease_ttl}));
+                             OpenStore(*clock, *ids, options, lease_ttl, signals));
   const std::string blob_directory = options.blobs.empty() ? options.data + "/blobs" : options.blobs;
   SUB1QUANT_RETURN_IF_ERROR(MakeDirectories(blob_directory));
   SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<BlobStore> blobs, OpenBlobDirectory(blob_directory));
