@@ -51,7 +51,7 @@ absl::StatusOr<OverlayPlan> PlanOverlay(const Manifest& manifest, const TensorMa
 }
 
 absl::StatusOr<at::Tensor> ReconstructMatrix(const WeightOverlay& overlay, const ManifestTensor& tensor,
-                                             const TensorRecord& record, const at::TensorOptions& options) {
+                                             const TensorRecord& record) {
   const std::string where = absl::StrCat("matrix '", tensor.key, "'");
   const Codec* codec = FindCodec(tensor.method);
   if (codec == nullptr)
@@ -65,9 +65,9 @@ absl::StatusOr<at::Tensor> ReconstructMatrix(const WeightOverlay& overlay, const
     return codec->Decode(encoded, 0, tensor.rows, static_cast<float*>(values.data_ptr()));
   }();
   if (!decoded.ok()) return Annotate(decoded, where);
-  const at::Tensor rounded = at::empty({tensor.rows, tensor.cols}, stored);
+  at::Tensor rounded = at::empty({tensor.rows, tensor.cols}, stored);
   RoundToDType(static_cast<const float*>(values.data_ptr()), values.numel(), record.dtype, rounded.data_ptr());
-  return rounded.to(options);
+  return rounded;
 }
 
 }  // namespace sub1quant

@@ -29,15 +29,8 @@ at::Tensor RopeFrequencies(const Gemma4Config& config, bool full_attention) {
 }
 
 RopeTable MakeRopeTable(const at::Tensor& frequencies, int64_t positions, const at::TensorOptions& options) {
-  const at::Tensor angles = at::outer(at::arange(positions, at::kFloat), frequencies).unsqueeze(1);
+  const at::Tensor angles = at::outer(at::arange(positions, at::kFloat), frequencies);
   return {angles.cos().to(options), angles.sin().to(options)};
-}
-
-at::Tensor ApplyRope(const at::Tensor& x, const RopeTable& table) {
-  const int64_t half = x.size(-1) / 2;
-  const at::Tensor low = x.narrow(-1, 0, half), high = x.narrow(-1, half, half);
-  // Each product is rounded to the compute type before the sum: no fused or float32 intermediate here.
-  return at::cat({low.mul(table.cos).sub_(high.mul(table.sin)), high.mul(table.cos).add_(low.mul(table.sin))}, -1);
 }
 
 }  // namespace sub1quant

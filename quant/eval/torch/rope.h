@@ -10,13 +10,10 @@ namespace sub1quant {
 // w_j of one layer type, float32 [head_dim / 2]; zero (identity) beyond the rotated pairs of a proportional table.
 at::Tensor RopeFrequencies(const Gemma4Config& config, bool full_attention);
 
-// cos and sin of positions 0..T-1, [T, 1, head_dim / 2] in the compute type.
+// cos and sin of positions 0..T-1, [T, head_dim / 2] in the compute type.
 struct RopeTable {
   at::Tensor cos, sin;
 };
 RopeTable MakeRopeTable(const at::Tensor& frequencies, int64_t positions, const at::TensorOptions& options);
-
-// x: [T, heads, head_dim].
-at::Tensor ApplyRope(const at::Tensor& x, const RopeTable& table);
 
 }  // namespace sub1quant

@@ -1,7 +1,6 @@
 #include "quant/eval/torch/scorer.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/tensor.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -12,15 +11,22 @@
 #include "absl/strings/str_cat.h"
 #include "core/parallel.h"
 #include "core/status.h"
-#include "quant/eval/torch/forward.h"
+#include "quant/eval/torch/buffer_pool.h"
 #include "quant/eval/torch/guard.h"
-#include "quant/eval/torch/head_loss.h"
+#include "quant/eval/torch/linear.h"
+#include "quant/eval/torch/operations.h"
 #include "quant/eval/torch/weights.h"
+#include "quant/eval/torch/window_run.h"
 
 namespace sub1quant {
 namespace {
 
 constexpr uint64_t kMaxConfigBytes = 16 << 20;
+// Windows that go through the layers together: for 64 windows of 512 tokens of the published model, hidden states, keys
+// and values take 0.6 GB in float32.
+constexpr size_t kGroupTokens = 32768;
+// The activations of one window in one layer of the published model take less.
+constexpr uint64_t kIdleBytesPerThread = uint64_t{128} << 20;
 
 absl::StatusOr<at::Device> ParseDevice(const std::string& name) {
   try {
@@ -56,47 +62,68 @@ absl::Status CheckWindow(const Window& window, int64_t tokens) {
   return absl::OkStatus();
 }
 
-// Calls `progress` with the growing number of finished windows, one call at a time.
+// Calls `progress` with the growing fraction of steps, one call at a time.
 class Progress {
  public:
-  explicit Progress(const std::function<bool(int64_t)>& report) : report_(report) {}
-  absl::Status WindowDone() {
+  Progress(const std::function<bool(double)>& report, int64_t steps) : report_(report), steps_(steps) {}
+  absl::Status Done(int64_t steps) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    ++done_;
-    if (report_ && !report_(done_)) return absl::CancelledError("scoring was stopped");
+    done_ += steps;
+    if (report_ && !report_(static_cast<double>(done_) / static_cast<double>(steps_))) {
+      return absl::CancelledError("scoring was stopped");
+    }
     return absl::OkStatus();
   }
 
  private:
-  const std::function<bool(int64_t)>& report_;
+  const std::function<bool(double)>& report_;
+  const int64_t steps_;
   std::mutex mutex_;
   int64_t done_ = 0;
 };
 
+// "cpu", "cuda:0"; "cpu (bfloat16 products)".
+std::string DeviceText(const MatrixTypes& types) {
+  std::string text = types.device.str();
+  if (!types.device.is_cpu() || types.compute == at::kFloat) return text;
+  return text + (types.product == at::kFloat ? " (float32 products)" : " (bfloat16 products)");
+}
+
+MatrixTypes ChooseTypes(const at::Device& device, at::ScalarType compute) {
+  const bool widen = device.is_cpu() && compute == at::kBFloat16 && !FastBfloat16Products();
+  return {device, compute, widen ? at::kFloat : compute};
+}
+
 class TorchScorer : public Scorer {
  public:
-  TorchScorer(Gemma4Config config, std::unique_ptr<Gemma4Weights> weights, const ScorerOptions& options)
+  TorchScorer(Gemma4Config config, std::unique_ptr<Gemma4Weights> weights, int threads)
       : config_(std::move(config)),
         weights_(std::move(weights)),
-        threads_(options.threads),
-        dtype_(weights_->dtype() == at::kFloat ? "float32" : "bfloat16"),
-        device_(weights_->options.device().str()) {}
+        operations_(weights_->types().device.is_cpu() ? NewCpuOperations(weights_->types().compute)
+                                                      : NewTorchOperations()),
+        threads_(threads),
+        dtype_(weights_->types().compute == at::kFloat ? "float32" : "bfloat16"),
+        device_(DeviceText(weights_->types())) {}
 
   absl::StatusOr<std::vector<WindowScore>> Score(const std::vector<int32_t>& tokens, const std::vector<Window>& windows,
                                                  int64_t first_index,
-                                                 const std::function<bool(int64_t)>& report) override {
-    for (const Window& window : windows)
-      SUB1QUANT_RETURN_IF_ERROR(CheckWindow(window, static_cast<int64_t>(tokens.size())));
-    std::vector<WindowScore> scores(windows.size());
-    Progress progress(report);
-    SUB1QUANT_RETURN_IF_ERROR(
-        ParallelFor(threads_, static_cast<int64_t>(windows.size()), [&](int64_t i) -> absl::Status {
-          absl::StatusOr<WindowScore> score = GuardTorch([&] { return ScoreWindow(tokens, windows[i]); });
-          if (!score.ok()) return Annotate(score.status(), absl::StrCat("window ", first_index + i));
-          scores[i] = *std::move(score);
-          scores[i].index = first_index + i;
-          return progress.WindowDone();
-        }));
+                                                 const std::function<bool(double)>& report) override {
+    std::vector<WindowWork> work;
+    for (size_t i = 0; i < windows.size(); ++i) {
+      SUB1QUANT_RETURN_IF_ERROR(CheckWindow(windows[i], static_cast<int64_t>(tokens.size())));
+      work.emplace_back();
+      work.back().index = first_index + static_cast<int64_t>(i);
+      if (windows[i].prepend_bos) work.back().ids.push_back(tokens.front());
+      work.back().ids.insert(work.back().ids.end(), tokens.begin() + windows[i].begin, tokens.begin() + windows[i].end);
+      work.back().targets = windows[i].targets;
+    }
+    SUB1QUANT_RETURN_IF_ERROR(GuardTorch([&] { return ScoreInGroups(work, report); }));
+    std::vector<WindowScore> scores;
+    for (size_t i = 0; i < windows.size(); ++i) {
+      SUB1QUANT_ASSIGN_OR_RETURN(WindowScore score, Summed(work[i]));
+      score.weight = windows[i].weight;
+      scores.push_back(std::move(score));
+    }
     return scores;
   }
 
@@ -104,51 +131,65 @@ class TorchScorer : public Scorer {
     return GuardTorch([&] { return TraceInside(ids); });
   }
 
-  const ApplyStats& apply_stats() const override { return weights_->apply_stats; }
+  const ApplyStats& apply_stats() const override { return weights_->apply_stats(); }
   const std::string& dtype() const override { return dtype_; }
   const std::string& device() const override { return device_; }
+  bool in_memory() const override { return weights_->in_memory(); }
 
  private:
-  // `ids` as the embeddings see them.
-  absl::StatusOr<std::vector<int64_t>> EmbeddedIds(const std::vector<int64_t>& ids) const {
+  // The window's ids as the embeddings see them.
+  absl::Status SetEmbedded(WindowWork& window) const {
     int64_t limit = config_.vocab_size;
-    if (weights_->per_layer_rows != nullptr) limit = std::min(limit, config_.vocab_size_per_layer_input);
-    std::vector<int64_t> embedded = ids;
-    for (int64_t& id : embedded) {
+    if (weights_->has_per_layer_inputs()) limit = std::min(limit, config_.vocab_size_per_layer_input);
+    window.embedded = window.ids;
+    for (int64_t& id : window.embedded) {
       if (id < 0 || id >= limit) {
-        return absl::InvalidArgumentError(absl::StrCat("token id ", id, " is not inside the vocabulary of ", limit));
+        return absl::InvalidArgumentError(
+            absl::StrCat("window ", window.index, ": token id ", id, " is not inside the vocabulary of ", limit));
       }
       const auto& replaced = config_.replaced_token_ids;
       if (std::find(replaced.begin(), replaced.end(), id) != replaced.end()) id = config_.pad_token_id;
     }
-    return embedded;
+    return absl::OkStatus();
   }
 
-  absl::StatusOr<at::Tensor> Hidden(const std::vector<int64_t>& ids, const Observer& observer) const {
-    SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<int64_t> embedded, EmbeddedIds(ids));
-    return Forward(config_, *weights_, embedded, observer);
+  absl::Status ScoreInGroups(std::vector<WindowWork>& work, const std::function<bool(double)>& report) {
+    for (WindowWork& window : work) SUB1QUANT_RETURN_IF_ERROR(SetEmbedded(window));
+    Progress progress(report, static_cast<int64_t>(work.size()) * (config_.num_hidden_layers + 1));
+    std::unique_ptr<MatrixBuffer> buffer = TakeBuffer();
+    WindowRun run(config_, *weights_, *operations_, threads_, *buffer,
+                  [&](int64_t steps) { return progress.Done(steps); });
+    for (size_t begin = 0; begin < work.size();) {
+      std::vector<WindowWork> group;
+      size_t tokens = 0;
+      for (size_t i = begin; i < work.size() && (group.size() < static_cast<size_t>(threads_) || tokens < kGroupTokens);
+           ++i) {
+        group.push_back(work[i]);
+        tokens += work[i].ids.size();
+      }
+      SUB1QUANT_RETURN_IF_ERROR(run.Run(group, Observer()));
+      for (WindowWork& window : group) work[begin++] = std::move(window);
+    }
+    const std::lock_guard<std::mutex> lock(buffer_mutex_);
+    buffer_ = std::move(buffer);
+    return absl::OkStatus();
   }
 
-  // -ln p of the last `targets` ids.
-  std::vector<float> Losses(const at::Tensor& hidden, const std::vector<int64_t>& ids, int64_t targets) const {
-    const at::Tensor labels = at::tensor(ids).to(weights_->options.device());
-    const int64_t first = labels.size(0) - targets;
-    return ToFloats(NegativeLogLikelihood(config_, *weights_, hidden.narrow(0, first - 1, targets),
-                                          labels.narrow(0, first, targets)));
+  // The buffer of the last call, or a new one while another call has it.
+  std::unique_ptr<MatrixBuffer> TakeBuffer() {
+    const std::lock_guard<std::mutex> lock(buffer_mutex_);
+    return buffer_ != nullptr ? std::move(buffer_) : std::make_unique<MatrixBuffer>();
   }
 
-  absl::StatusOr<WindowScore> ScoreWindow(const std::vector<int32_t>& tokens, const Window& window) const {
-    const c10::InferenceMode inference;
-    at::init_num_threads();  // this thread inherits the one intra-op thread of InitializeTorch
-    std::vector<int64_t> ids;
-    if (window.prepend_bos) ids.push_back(tokens.front());
-    ids.insert(ids.end(), tokens.begin() + window.begin, tokens.begin() + window.end);
-    SUB1QUANT_ASSIGN_OR_RETURN(const at::Tensor hidden, Hidden(ids, Observer()));
+  static absl::StatusOr<WindowScore> Summed(const WindowWork& window) {
     WindowScore score;
+    score.index = window.index;
     score.scored = window.targets;
-    score.weight = window.weight;
-    for (const double loss : Losses(hidden, ids, window.targets)) {
-      if (!std::isfinite(loss)) return absl::FailedPreconditionError("the loss is not a finite number");
+    for (const double loss : window.losses) {
+      if (!std::isfinite(loss)) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("window ", window.index, ": the loss is not a finite number"));
+      }
       score.nll.Add(loss);
       score.nll_squared.Add(loss * loss);
     }
@@ -156,24 +197,34 @@ class TorchScorer : public Scorer {
   }
 
   absl::StatusOr<Trace> TraceInside(const std::vector<int32_t>& tokens) const {
+    if (tokens.empty()) return absl::InvalidArgumentError("a sequence needs at least one token");
     const c10::InferenceMode inference;
-    at::init_num_threads();
     Trace trace;
+    at::Tensor hidden;
     const Observer keep = [&](const std::string& name, const at::Tensor& value) {
       trace.rows.emplace_back(name, ToFloats(value));
+      if (name == "final_norm") hidden = value;
     };
-    const std::vector<int64_t> ids(tokens.begin(), tokens.end());
-    if (ids.empty()) return absl::InvalidArgumentError("a sequence needs at least one token");
-    SUB1QUANT_ASSIGN_OR_RETURN(const at::Tensor hidden, Hidden(ids, keep));
-    keep("logits", Logits(config_, *weights_, hidden, 0, config_.vocab_size));
-    if (ids.size() > 1) trace.nll = Losses(hidden, ids, static_cast<int64_t>(ids.size()) - 1);
+    std::vector<WindowWork> work(1);
+    work[0].ids.assign(tokens.begin(), tokens.end());
+    work[0].targets = static_cast<int64_t>(tokens.size()) - 1;
+    SUB1QUANT_RETURN_IF_ERROR(SetEmbedded(work[0]));
+    MatrixBuffer buffer;
+    WindowRun run(config_, *weights_, *operations_, threads_, buffer, [](int64_t) { return absl::OkStatus(); });
+    SUB1QUANT_RETURN_IF_ERROR(run.Run(work, keep));
+    trace.nll = std::move(work[0].losses);
+    SUB1QUANT_ASSIGN_OR_RETURN(const at::Tensor head, weights_->Head(0, config_.vocab_size, threads_, buffer));
+    keep("logits", operations_->SoftCapped(Linear(hidden, head), config_.final_logit_softcapping));
     return trace;
   }
 
   const Gemma4Config config_;
   const std::unique_ptr<const Gemma4Weights> weights_;
+  const std::unique_ptr<const Operations> operations_;
   const int threads_;
   const std::string dtype_, device_;
+  std::mutex buffer_mutex_;
+  std::unique_ptr<MatrixBuffer> buffer_;
 };
 
 }  // namespace
@@ -186,10 +237,10 @@ absl::StatusOr<std::unique_ptr<Scorer>> Scorer::Load(ModelSource& model, const W
     SUB1QUANT_ASSIGN_OR_RETURN(const at::ScalarType dtype, ParseComputeType(options.dtype, device));
     SUB1QUANT_ASSIGN_OR_RETURN(const std::string text, ReadModelFile(model, "config.json", kMaxConfigBytes));
     SUB1QUANT_ASSIGN_OR_RETURN(Gemma4Config config, ParseGemma4Config(text));
-    SUB1QUANT_ASSIGN_OR_RETURN(
-        auto weights,
-        LoadWeights(model, config, overlay, at::TensorOptions().dtype(dtype).device(device), options.threads));
-    return std::make_unique<TorchScorer>(std::move(config), std::move(weights), options);
+    SUB1QUANT_ASSIGN_OR_RETURN(auto weights,
+                               Gemma4Weights::Load(model, config, overlay, ChooseTypes(device, dtype),
+                                                   options.memory_bytes, options.threads));
+    return std::make_unique<TorchScorer>(std::move(config), std::move(weights), options.threads);
   });
 }
 
@@ -199,6 +250,7 @@ void InitializeTorch() {
   std::call_once(once, [] {
     at::set_num_threads(1);
     at::set_num_interop_threads(1);
+    InstallBufferPool(kIdleBytesPerThread * static_cast<uint64_t>(AvailableThreads()));
   });
 }
 

@@ -20,6 +20,9 @@ struct ScorerOptions {
   std::string dtype = "auto";  // auto, float32, bfloat16
   std::string device = "cpu";  // any torch device
   int threads = 1;             // windows in parallel; each on one intra-op thread
+  // What the weights and the work may take, 0: no limit. Where the weights do not fit they are read anew for every Score,
+  // a layer at a time; the results are the same.
+  uint64_t memory_bytes = 0;
 };
 
 // What replaces the model's own matrices: the float32 reconstruction, rounded to the tensor's dtype, then to the
@@ -36,20 +39,25 @@ struct ApplyStats {
 // A loaded model. Score is thread-safe and a window's result depends only on the window, the weights and the device.
 class Scorer {
  public:
-  // Reads config.json and the tensors that the forward pass uses; embed_tokens_per_layer stays in the mapped file and
-  // is gathered. NotFound naming a missing tensor, InvalidArgument naming a wrong shape.
+  // Reads config.json and the tensors that the forward pass uses; embed_tokens_per_layer stays in its file and is
+  // gathered. NotFound naming a missing tensor, InvalidArgument naming a wrong shape. `model` and what `overlay` points
+  // to must outlive the scorer unless it is in_memory().
   static absl::StatusOr<std::unique_ptr<Scorer>> Load(ModelSource& model, const WeightOverlay& overlay,
                                                       const ScorerOptions& options);
   virtual ~Scorer() = default;
 
-  // Scores the windows over `tokens` (<bos> first). `progress(done)` after each window, from any thread; return false
-  // to stop (→ Cancelled).
+  // Scores the windows over `tokens` (<bos> first), all of them through a layer before the next, in groups that bound the
+  // memory. `progress(fraction done)` after each step, from any thread, one call at a time; return false to stop
+  // (→ Cancelled).
   virtual absl::StatusOr<std::vector<WindowScore>> Score(const std::vector<int32_t>& tokens,
                                                          const std::vector<Window>& windows, int64_t first_index,
-                                                         const std::function<bool(int64_t)>& progress) = 0;
+                                                         const std::function<bool(double)>& progress) = 0;
   virtual const ApplyStats& apply_stats() const = 0;
   virtual const std::string& dtype() const = 0;
+  // As torch names it; for bfloat16 on a CPU followed by the type of the products, which the processor decides.
   virtual const std::string& device() const = 0;
+  // Whether the weights are; else the files of the model are read during Score.
+  virtual bool in_memory() const = 0;
 
   // For tests: float32 rows of named intermediate values of one sequence ("embedding", "layer.N", "final_norm",
   // "logits"), and nll per target.
@@ -60,7 +68,7 @@ class Scorer {
   virtual absl::StatusOr<Trace> TraceSequence(const std::vector<int32_t>& ids) = 0;
 };
 
-// Fixes process-wide LibTorch settings (one intra-op thread). Call once before Load.
+// Fixes process-wide LibTorch settings (one intra-op thread, freed activations are kept). Call once before Load.
 void InitializeTorch();
 
 }  // namespace sub1quant

@@ -10,7 +10,8 @@
 namespace sub1quant {
 namespace {
 
-constexpr int64_t kBufferBytes = int64_t{16} << 20;
+// Stays in the second cache between the read and the widening.
+constexpr int64_t kBufferBytes = int64_t{1} << 20;
 
 }  // namespace
 
@@ -28,20 +29,38 @@ absl::StatusOr<at::ScalarType> WeightScalarType(const TensorRecord& record) {
   }
 }
 
-absl::StatusOr<at::Tensor> ReadTensor(ModelSource& model, const TensorRecord& record,
-                                      const at::TensorOptions& options) {
+void CopyRounded(const at::Tensor& source, at::ScalarType compute, const at::Tensor& target) {
+  // float32 holds every weight type exactly.
+  const bool exact = compute == at::kFloat || source.scalar_type() == compute || target.scalar_type() == compute;
+  target.copy_(exact ? source : source.to(compute));
+}
+
+absl::Status ReadRows(ModelSource& model, const TensorRecord& record, int64_t first_row, at::ScalarType compute,
+                      const at::Tensor& target) {
   SUB1QUANT_ASSIGN_OR_RETURN(const at::ScalarType stored, WeightScalarType(record));
-  at::Tensor tensor = at::empty(record.shape, options);
-  const at::Tensor flat = tensor.view(-1);
-  const int64_t element_bytes = DTypeSize(record.dtype), count = flat.numel();
-  const at::Tensor buffer = at::empty({std::min(count, kBufferBytes / element_bytes)}, stored);
-  for (int64_t done = 0; done < count; done += buffer.numel()) {
-    const int64_t part = std::min(buffer.numel(), count - done);
-    const uint64_t offset = record.offset + static_cast<uint64_t>(done * element_bytes);
-    absl::Status status = model.Read(record.file, offset, buffer.data_ptr(), static_cast<size_t>(part * element_bytes));
-    if (!status.ok()) return Annotate(status, absl::StrCat("tensor '", record.key, "'"));
-    flat.narrow(0, done, part).copy_(buffer.narrow(0, 0, part));
+  const auto row_bytes = static_cast<uint64_t>(record.cols() * DTypeSize(record.dtype));
+  const int64_t rows = target.size(0);
+  const auto read = [&](int64_t row, int64_t count, void* to) -> absl::Status {
+    const uint64_t offset = record.offset + static_cast<uint64_t>(first_row + row) * row_bytes;
+    return Annotate(model.Read(record.file, offset, to, static_cast<size_t>(count) * row_bytes),
+                    absl::StrCat("tensor '", record.key, "'"));
+  };
+  if (target.is_cpu() && target.scalar_type() == stored) return read(0, rows, target.data_ptr());
+  const int64_t step = std::max<int64_t>(1, kBufferBytes / static_cast<int64_t>(row_bytes));
+  const at::Tensor buffer = at::empty({std::min(rows, step), record.cols()}, stored);
+  for (int64_t row = 0; row < rows; row += step) {
+    const int64_t count = std::min(step, rows - row);
+    SUB1QUANT_RETURN_IF_ERROR(read(row, count, buffer.data_ptr()));
+    CopyRounded(buffer.narrow(0, 0, count), compute, target.narrow(0, row, count));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<at::Tensor> ReadTensor(ModelSource& model, const TensorRecord& record) {
+  SUB1QUANT_ASSIGN_OR_RETURN(const at::ScalarType stored, WeightScalarType(record));
+  at::Tensor tensor = at::empty(record.shape, stored);
+  absl::Status status = model.Read(record.file, record.offset, tensor.data_ptr(), record.bytes);
+  if (!status.ok()) return Annotate(status, absl::StrCat("tensor '", record.key, "'"));
   return tensor;
 }
 

@@ -1,168 +1,98 @@
 #include "quant/eval/torch/weights.h"
 
-#include <ATen/ops/ones.h>
+#include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
 
-#include <string>
-#include <unordered_set>
+#include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "core/parallel.h"
 #include "core/status.h"
 #include "quant/eval/torch/guard.h"
-#include "quant/eval/torch/overlay.h"
-#include "quant/eval/torch/tensor_reader.h"
-#include "quant/model/quantizable.h"
-#include "quant/model/safetensors.h"
 
 namespace sub1quant {
 namespace {
 
-enum class Kind { kMatrix, kNorm, kLayerScalar };
+// Rows that one thread fetches at once.
+constexpr int64_t kFetchElements = int64_t{1} << 20;
 
-// One tensor that the forward pass needs, and where it goes.
-struct Slot {
-  std::string key;
-  std::vector<int64_t> shape;
-  at::Tensor* target;
-  Kind kind;
+// Rows [first, first + target rows) of `source` → target.
+struct Fetch {
+  const MatrixSource* source;
+  int64_t first;
+  at::Tensor target;
 };
 
-void AddLayerSlots(const Gemma4Config& config, int64_t layer, const std::string& prefix, LayerWeights& w,
-                   std::vector<Slot>& slots) {
-  const int64_t hidden = config.hidden_size, width = config.mlp_width(layer), dim = config.layer_head_dim(layer);
-  const int64_t q = config.num_attention_heads * dim, kv = config.num_key_value_heads * dim;
-  auto norm = [&](const std::string& name, int64_t size, at::Tensor& target) {
-    slots.push_back({absl::StrCat(prefix, name, ".weight"), {size}, &target, Kind::kNorm});
-  };
-  auto matrix = [&](const std::string& name, int64_t out, int64_t in, at::Tensor& target) {
-    slots.push_back({absl::StrCat(prefix, name, ".weight"), {out, in}, &target, Kind::kMatrix});
-  };
-  norm("input_layernorm", hidden, w.input_norm);
-  norm("post_attention_layernorm", hidden, w.post_attention_norm);
-  norm("pre_feedforward_layernorm", hidden, w.pre_feedforward_norm);
-  norm("post_feedforward_layernorm", hidden, w.post_feedforward_norm);
-  norm("self_attn.q_norm", dim, w.q_norm);
-  matrix("self_attn.q_proj", q, hidden, w.q_proj);
-  matrix("self_attn.o_proj", hidden, q, w.o_proj);
-  matrix("mlp.gate_proj", width, hidden, w.gate_proj);
-  matrix("mlp.up_proj", width, hidden, w.up_proj);
-  matrix("mlp.down_proj", hidden, width, w.down_proj);
-  slots.push_back({absl::StrCat(prefix, "layer_scalar"), {1}, &w.layer_scalar, Kind::kLayerScalar});
-  if (!config.kv_shared(layer)) {
-    norm("self_attn.k_norm", dim, w.k_norm);
-    matrix("self_attn.k_proj", kv, hidden, w.k_proj);
-    matrix("self_attn.v_proj", kv, hidden, w.v_proj);
-  }
-  if (const int64_t per_layer = config.hidden_size_per_layer_input; per_layer > 0) {
-    norm("post_per_layer_input_norm", hidden, w.post_per_layer_input_norm);
-    matrix("per_layer_input_gate", per_layer, hidden, w.per_layer_input_gate);
-    matrix("per_layer_projection", hidden, per_layer, w.per_layer_projection);
+void Split(const MatrixSource& source, int64_t first, const at::Tensor& target, std::vector<Fetch>& fetches) {
+  const int64_t rows = target.size(0);
+  const int64_t step = source.divisible() ? std::max<int64_t>(1, kFetchElements / source.cols()) : rows;
+  for (int64_t row = 0; row < rows; row += step) {
+    fetches.push_back({&source, first + row, target.narrow(0, row, std::min(step, rows - row))});
   }
 }
 
-std::vector<Slot> MakeSlots(const Gemma4Config& config, const std::string& prefix, Gemma4Weights& w) {
-  std::vector<Slot> slots;
-  slots.push_back(
-      {prefix + "embed_tokens.weight", {config.vocab_size, config.hidden_size}, &w.embed_tokens, Kind::kMatrix});
-  slots.push_back({prefix + "norm.weight", {config.hidden_size}, &w.norm, Kind::kNorm});
-  if (const int64_t per_layer = config.hidden_size_per_layer_input; per_layer > 0) {
-    slots.push_back({prefix + "per_layer_model_projection.weight",
-                     {config.num_hidden_layers * per_layer, config.hidden_size},
-                     &w.per_layer_model_projection,
-                     Kind::kMatrix});
-    slots.push_back(
-        {prefix + "per_layer_projection_norm.weight", {per_layer}, &w.per_layer_projection_norm, Kind::kNorm});
-  }
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    AddLayerSlots(config, layer, absl::StrCat(prefix, "layers.", layer, "."), w.layers[layer], slots);
-  }
-  return slots;
-}
-
-absl::StatusOr<const TensorRecord*> FindTensor(const TensorMap& tensors, const std::string& key,
-                                               const std::vector<int64_t>& shape) {
-  const auto found = tensors.find(key);
-  if (found == tensors.end()) return absl::NotFoundError(absl::StrCat("the model has no tensor '", key, "'"));
-  if (found->second->shape != shape) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor '", key, "' has shape [",
-                                                   absl::StrJoin(found->second->shape, ","),
-                                                   "]; config.json asks for [", absl::StrJoin(shape, ","), "]"));
-  }
-  return found->second;
-}
-
-// What LoadWeights has found out before it reads the first weight.
-struct LoadPlan {
-  std::vector<Slot> slots;
-  std::vector<const TensorRecord*> records;  // per slot; nullptr: an absent layer_scalar
-  OverlayPlan overlay;
-};
-
-absl::StatusOr<LoadPlan> PlanLoad(const Gemma4Config& config, const Gemma4Tensors& names, const TensorMap& tensors,
-                                  const WeightOverlay& overlay, Gemma4Weights& weights) {
-  LoadPlan plan;
-  plan.slots = MakeSlots(config, names.prefix, weights);
-  std::unordered_set<std::string> matrices;
-  for (const Slot& slot : plan.slots) {
-    if (slot.kind == Kind::kMatrix) matrices.insert(slot.key);
-    if (slot.kind == Kind::kLayerScalar && tensors.count(slot.key) == 0) {
-      plan.records.push_back(nullptr);
-      continue;
-    }
-    SUB1QUANT_ASSIGN_OR_RETURN(const TensorRecord* record, FindTensor(tensors, slot.key, slot.shape));
-    plan.records.push_back(record);
-  }
-  if (overlay.manifest != nullptr) {
-    const std::unordered_set<std::string> unused(names.unused_kv_shared.begin(), names.unused_kv_shared.end());
-    SUB1QUANT_ASSIGN_OR_RETURN(plan.overlay, PlanOverlay(*overlay.manifest, tensors, matrices, unused));
-  }
-  return plan;
-}
-
-absl::StatusOr<at::Tensor> LoadSlot(ModelSource& model, const WeightOverlay& overlay, const LoadPlan& plan, int64_t i,
-                                    const at::TensorOptions& options) {
-  if (plan.records[i] == nullptr) return at::ones({1}, options);
-  const auto replaced = plan.overlay.replacements.find(plan.slots[i].key);
-  if (replaced != plan.overlay.replacements.end()) {
-    return ReconstructMatrix(overlay, *replaced->second, *plan.records[i], options);
-  }
-  SUB1QUANT_ASSIGN_OR_RETURN(at::Tensor tensor, ReadTensor(model, *plan.records[i], options));
-  return plan.slots[i].kind == Kind::kNorm ? tensor.to(at::kFloat) : tensor;
+absl::Status Run(const std::vector<Fetch>& fetches, int threads) {
+  return ParallelFor(threads, static_cast<int64_t>(fetches.size()), [&](int64_t i) {
+    return GuardTorch([&] {
+      const c10::InferenceMode inference;
+      return fetches[i].source->Fetch(fetches[i].first, fetches[i].target);
+    });
+  });
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Gemma4Weights>> LoadWeights(ModelSource& model, const Gemma4Config& config,
-                                                           const WeightOverlay& overlay,
-                                                           const at::TensorOptions& options, int threads) {
-  SUB1QUANT_ASSIGN_OR_RETURN(const TensorInventory inventory, ReadInventory(model));
-  TensorMap tensors;
-  for (const TensorRecord& record : inventory.tensors) tensors.emplace(record.key, &record);
-  const Gemma4Tensors names = Gemma4TensorNames(config, SelectQuantizable(inventory).text_only);
+void MatrixBuffer::Reset(int64_t elements, const at::TensorOptions& options) {
+  used_ = 0;
+  if (memory_.defined() && memory_.numel() >= elements) return;
+  memory_ = at::Tensor();  // before the larger one
+  memory_ = at::empty({elements}, options);
+}
 
-  auto weights = std::make_unique<Gemma4Weights>();
-  weights->options = options;
-  weights->layers.resize(static_cast<size_t>(config.num_hidden_layers));
-  SUB1QUANT_ASSIGN_OR_RETURN(const LoadPlan plan, PlanLoad(config, names, tensors, overlay, *weights));
-  weights->apply_stats = plan.overlay.stats;
-  if (config.hidden_size_per_layer_input > 0) {
-    SUB1QUANT_ASSIGN_OR_RETURN(
-        const TensorRecord* record,
-        FindTensor(tensors, names.prefix + "embed_tokens_per_layer.weight",
-                   {config.vocab_size_per_layer_input, config.num_hidden_layers * config.hidden_size_per_layer_input}));
-    SUB1QUANT_ASSIGN_OR_RETURN(weights->per_layer_rows, PerLayerRows::Open(model, *record));
+at::Tensor MatrixBuffer::Take(int64_t rows, int64_t cols) {
+  const at::Tensor piece = memory_.narrow(0, used_, rows * cols).view({rows, cols});
+  used_ += Room(rows, cols);
+  return piece;
+}
+
+absl::StatusOr<LayerMatrices> Gemma4Weights::Layer(int64_t layer, int threads, MatrixBuffer& buffer) const {
+  LayerMatrices matrices;
+  std::vector<Fetch> fetches;
+  int64_t room = 0;
+  for (const Piece& piece : layers_[layer]) {
+    if (!piece.source->ready()) room += MatrixBuffer::Room(piece.count, piece.source->cols());
   }
-  SUB1QUANT_RETURN_IF_ERROR(ParallelFor(threads, static_cast<int64_t>(plan.slots.size()), [&](int64_t i) {
-    return GuardTorch([&]() -> absl::Status {
-      const c10::InferenceMode inference;
-      SUB1QUANT_ASSIGN_OR_RETURN(*plan.slots[i].target, LoadSlot(model, overlay, plan, i, options));
-      return absl::OkStatus();
-    });
-  }));
-  return weights;
+  buffer.Reset(room, types_.product_options());
+  for (const Piece& piece : layers_[layer]) {
+    at::Tensor& target = matrices.*piece.target;
+    if (piece.source->ready()) {
+      target = piece.source->View(piece.first, piece.count);
+      continue;
+    }
+    target = buffer.Take(piece.count, piece.source->cols());
+    Split(*piece.source, piece.first, target, fetches);
+  }
+  SUB1QUANT_RETURN_IF_ERROR(Run(fetches, threads));
+  return matrices;
+}
+
+absl::StatusOr<at::Tensor> Gemma4Weights::Head(int64_t first, int64_t count, int threads, MatrixBuffer& buffer) const {
+  if (head_->ready()) return head_->View(first, count);
+  buffer.Reset(MatrixBuffer::Room(count, head_->cols()), types_.product_options());
+  const at::Tensor target = buffer.Take(count, head_->cols());
+  std::vector<Fetch> fetches;
+  Split(*head_, first, target, fetches);
+  SUB1QUANT_RETURN_IF_ERROR(Run(fetches, threads));
+  return target;
+}
+
+absl::StatusOr<at::Tensor> Gemma4Weights::Embeddings(const std::vector<int64_t>& ids) const {
+  if (embedding_rows_ == nullptr) return head_->Gather(ids);
+  return embedding_rows_->Gather(ids, 0, head_->cols(), compute_options());
+}
+
+absl::StatusOr<at::Tensor> Gemma4Weights::PerLayerTokens(int64_t layer, const std::vector<int64_t>& ids) const {
+  return per_layer_rows_->Gather(ids, layer * per_layer_width_, per_layer_width_, compute_options());
 }
 
 }  // namespace sub1quant

@@ -20,10 +20,10 @@ class FakeScorer final : public Scorer {
   explicit FakeScorer(int& alive) : alive_(alive) { ++alive_; }
   ~FakeScorer() override { --alive_; }
   absl::StatusOr<std::vector<WindowScore>> Score(const std::vector<int32_t>&, const std::vector<Window>& windows,
-                                                 int64_t first, const std::function<bool(int64_t)>& progress) override {
+                                                 int64_t first, const std::function<bool(double)>& progress) override {
     std::vector<WindowScore> scores;
     for (const Window& window : windows) {
-      if (!progress(static_cast<int64_t>(scores.size()) + 1)) return absl::CancelledError("stopped");
+      if (!progress(static_cast<double>(scores.size() + 1) / static_cast<double>(windows.size()))) return absl::CancelledError("stopped");
       WindowScore score;
       score.index = first + static_cast<int64_t>(scores.size());
       score.scored = window.begin;
@@ -35,6 +35,7 @@ class FakeScorer final : public Scorer {
   const ApplyStats& apply_stats() const override { return stats_; }
   const std::string& dtype() const override { return name_; }
   const std::string& device() const override { return name_; }
+  bool in_memory() const override { return true; }
   absl::StatusOr<Trace> TraceSequence(const std::vector<int32_t>&) override { return absl::UnimplementedError(""); }
 
  private:

@@ -50,8 +50,8 @@ TEST(GoldenModel, HashGivesTheWeightsOfTheTable) {
 
 TEST(GoldenTable, EmbeddingAndPerLayerInputs) {
   ExpectAt("embedding", 0, {0.707107, 1.204291, -0.762349, -0.718155});
-  ExpectAt("per_layer_inputs", 9 * 56, {1.772189, 1.041482, 0.260356, 0.668012});
-  ExpectAt("per_layer_inputs", 9 * 56 + 6 * 8, {1.031956, 0.128537, 0.074403, 0.897668});
+  ExpectAt("layer.0.per_layer_input", 9 * 8, {1.772189, 1.041482, 0.260356, 0.668012});
+  ExpectAt("layer.6.per_layer_input", 9 * 8, {1.031956, 0.128537, 0.074403, 0.897668});
 }
 
 TEST(GoldenTable, AttentionOfLayer0) {

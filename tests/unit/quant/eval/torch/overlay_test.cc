@@ -76,12 +76,17 @@ std::unique_ptr<UniformArtifact> Encode(const std::string& method) {
   return artifact;
 }
 
+// The model in a place that outlives every scorer.
+ModelSource& TinySource() {
+  static const auto source = OpenModelDirectory(TinyModelDirectory()).value();
+  return *source;
+}
+
 absl::StatusOr<std::unique_ptr<Scorer>> LoadWith(const UniformArtifact& artifact,
-                                                 const std::string& dtype = "float32") {
+                                                 const std::string& dtype = "float32", uint64_t memory_bytes = 0) {
   InitializeTorch();
-  const auto source = OpenModelDirectory(TinyModelDirectory()).value();
   const WeightOverlay overlay = {&artifact.manifest, artifact.blobs.get()};
-  return Scorer::Load(*source, overlay, {.dtype = dtype, .threads = 2});
+  return Scorer::Load(TinySource(), overlay, {.dtype = dtype, .threads = 2, .memory_bytes = memory_bytes});
 }
 
 std::vector<double> GoldenLosses(const std::string& run) {
@@ -105,6 +110,15 @@ TEST_P(UniformFormat, LossesMatchTransformers) {
   const std::vector<double> want = GoldenLosses(GetParam());
   for (size_t i = 0; i < scores.size(); ++i)
     EXPECT_NEAR(scores[i].nll.ToDouble() / 511, want[i], 2e-5) << "window " << i;
+}
+
+TEST_P(UniformFormat, DecodedAnewForEachLayerTheLossesAreTheSame) {
+  const auto artifact = Encode(GetParam());
+  const auto kept = LoadWith(*artifact).value()->Score(TinyTokens(), kFirstTwo, 0, nullptr).value();
+  const auto streamed = LoadWith(*artifact, "float32", 1).value();
+  ASSERT_FALSE(streamed->in_memory());
+  const auto scores = streamed->Score(TinyTokens(), kFirstTwo, 0, nullptr).value();
+  for (size_t i = 0; i < scores.size(); ++i) EXPECT_EQ(scores[i].nll, kept[i].nll) << "window " << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Published, UniformFormat, testing::ValuesIn(PublishedMethods()));

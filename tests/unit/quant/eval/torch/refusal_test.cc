@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
+#include <algorithm>
 
 #include "tests/unit/quant/eval/torch/model_files.h"
 
@@ -43,6 +43,11 @@ TEST(ScorerLoad, NamesATypeThatIsNoWeight) {
 TEST(ScorerLoad, RefusesUnknownDtypeAndDevice) {
   ExpectRefusal(LoadStatus(GoldenModel(), {.dtype = "float16"}), absl::StatusCode::kInvalidArgument, "'float16'");
   ExpectRefusal(LoadStatus(GoldenModel(), {.device = "abacus"}), absl::StatusCode::kInvalidArgument, "'abacus'");
+}
+
+TEST(ScorerLoad, SaysHowTheProcessorMultipliesBfloat16) {
+  const std::string device = LoadScorer(GoldenModel(), {.dtype = "bfloat16"})->device();
+  EXPECT_THAT(device, testing::AnyOf("cpu (bfloat16 products)", "cpu (float32 products)"));
 }
 
 TEST(ScorerLoad, AutoIsFloat32OnTheCpu) {
@@ -99,14 +104,17 @@ TEST(Score, PrependsBos) {
   EXPECT_NEAR(score.nll.ToDouble(), nll[0] + nll[1] + nll[2], 1e-5);
 }
 
-TEST(Score, ProgressCountsAndStops) {
+TEST(Score, ProgressGrowsToOneAndStops) {
   const auto scorer = LoadScorer(GoldenModel(), {.threads = 2});
   const std::vector<Window> windows(5, Window{0, 10, false, 9, 10});
-  std::vector<int64_t> seen;
-  ASSERT_TRUE(scorer->Score(kIds, windows, 0, [&](int64_t done) { return seen.push_back(done), true; }).ok());
-  EXPECT_EQ(seen, (std::vector<int64_t>{1, 2, 3, 4, 5}));
-  EXPECT_EQ(scorer->Score(kIds, windows, 0, [](int64_t done) { return done < 2; }).status().code(),
-            absl::StatusCode::kCancelled);
+  std::vector<double> seen;
+  ASSERT_TRUE(scorer->Score(kIds, windows, 0, [&](double done) { return seen.push_back(done), true; }).ok());
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  EXPECT_GT(seen.front(), 0);
+  EXPECT_EQ(seen.back(), 1);
+  EXPECT_GE(seen.size(), 5u * 8) << "each of 7 layers and the head, so that a stop comes soon";
+  const absl::Status stopped = scorer->Score(kIds, windows, 0, [](double done) { return done < 0.3; }).status();
+  ExpectRefusal(stopped, absl::StatusCode::kCancelled, "scoring was stopped");
 }
 
 TEST(Trace, RefusesAnEmptySequenceAndTakesOneToken) {

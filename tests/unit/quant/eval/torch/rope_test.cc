@@ -1,4 +1,4 @@
-#include "quant/eval/torch/rope.h"
+#include "quant/eval/torch/operations.h"
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
@@ -44,7 +44,7 @@ TEST(ApplyRope, UnrotatedDimensionsOfAFullHeadStayBitForBit) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const RopeTable table = MakeRopeTable(RopeFrequencies(E2bRope(), true), 700, at::TensorOptions().dtype(dtype));
     const at::Tensor x = at::arange(700 * 2 * 512, at::kFloat).mul(0.37).sin().view({700, 2, 512}).to(dtype);
-    const at::Tensor y = ApplyRope(x, table);
+    const at::Tensor y = NewTorchOperations()->Rope(x, table);
     EXPECT_TRUE(at::equal(y.narrow(2, 64, 192), x.narrow(2, 64, 192)));
     EXPECT_TRUE(at::equal(y.narrow(2, 320, 192), x.narrow(2, 320, 192)));
     EXPECT_TRUE(at::equal(y.select(0, 0), x.select(0, 0)));
@@ -57,7 +57,7 @@ TEST(ApplyRope, PairsAreHalfAHeadApart) {
   at::Tensor x = at::full({2, 1, 256}, 0.0);
   x = x.to(at::kFloat);
   x.select(2, 0).fill_(1);
-  const at::Tensor y = ApplyRope(x, table)[1][0];  // position 1, frequency 1
+  const at::Tensor y = NewTorchOperations()->Rope(x, table)[1][0];  // position 1, frequency 1
   EXPECT_NEAR(y[0].item().toDouble(), 0.5403023, 1e-6);
   EXPECT_NEAR(y[128].item().toDouble(), 0.8414710, 1e-6);
   EXPECT_EQ(y.count_nonzero().item().toLong(), 2);

@@ -111,6 +111,25 @@ TEST(TinyLosses, BitIdenticalWhateverTheThreadsAndTheCompany) {
   }
 }
 
+// Weights read anew a layer at a time give the bits of weights in memory, alone or with an artifact's matrices.
+TEST(TinyLosses, BitIdenticalWhereTheWeightsDoNotFitIntoMemory) {
+  InitializeTorch();
+  const auto source = OpenModelDirectory(TinyModelDirectory()).value();
+  const std::vector<Window> windows = Plan(false, 3);
+  for (const std::string dtype : {"float32", "bfloat16"}) {
+    const auto kept = Scorer::Load(*source, {}, {.dtype = dtype, .threads = 2}).value();
+    const auto streamed = Scorer::Load(*source, {}, {.dtype = dtype, .threads = 2, .memory_bytes = 1}).value();
+    EXPECT_TRUE(kept->in_memory());
+    EXPECT_FALSE(streamed->in_memory());
+    const auto want = kept->Score(CanonicalTokens(), windows, 0, nullptr).value();
+    for (int repeat = 0; repeat < 2; ++repeat) {
+      const auto got = streamed->Score(CanonicalTokens(), windows, 0, nullptr).value();
+      for (size_t i = 0; i < windows.size(); ++i) EXPECT_EQ(got[i].nll, want[i].nll) << dtype << " window " << i;
+    }
+    EXPECT_EQ(streamed->TraceSequence({2, 7, 9}).value().nll, kept->TraceSequence({2, 7, 9}).value().nll);
+  }
+}
+
 TEST(TinyLosses, LongWindowsCrossTheRowTilesOfTheHead) {
   const auto scorer = LoadScorer(TinyModelDirectory());
   const std::vector<int32_t> ids(CanonicalTokens().begin(), CanonicalTokens().begin() + 1300);

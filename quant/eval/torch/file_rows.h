@@ -1,5 +1,5 @@
-// Rows of embed_tokens_per_layer, half of the parameters of the published model: they stay in the file and are gathered
-// for each window. Private to this folder.
+// Rows of an embedding table that stays in its file and are gathered for each window; embed_tokens_per_layer is half of
+// the parameters of the published model. Private to this folder.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,17 +16,18 @@ namespace sub1quant {
 
 // Thread-safe. Rows are read (pread, page cache) rather than touched in a mapping: a file cut short under us is then an
 // error and not a SIGBUS, and what was read does not count as resident.
-class PerLayerRows {
+class FileRows {
  public:
   // Keeps the file open if `model` has a local path for it; else reads through `model`, which must then outlive this
   // object.
-  static absl::StatusOr<std::unique_ptr<PerLayerRows>> Open(ModelSource& model, const TensorRecord& record);
+  static absl::StatusOr<std::unique_ptr<FileRows>> Open(ModelSource& model, const TensorRecord& record);
 
-  // [ids, columns] in `options`. Every id is inside the table.
-  absl::StatusOr<at::Tensor> Gather(const std::vector<int64_t>& ids, const at::TensorOptions& options) const;
+  // Columns [first, first + count) of the rows `ids`, in `options`. Every id is inside the table.
+  absl::StatusOr<at::Tensor> Gather(const std::vector<int64_t>& ids, int64_t first, int64_t count,
+                                    const at::TensorOptions& options) const;
 
  private:
-  PerLayerRows(TensorRecord record, at::ScalarType stored) : record_(std::move(record)), stored_(stored) {}
+  FileRows(TensorRecord record, at::ScalarType stored) : record_(std::move(record)), stored_(stored) {}
 
   absl::Status Read(uint64_t offset, void* buffer, size_t size) const;
 

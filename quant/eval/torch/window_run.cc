@@ -1,0 +1,122 @@
+#include "quant/eval/torch/window_run.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/tensor.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "core/parallel.h"
+#include "core/status.h"
+#include "quant/eval/torch/guard.h"
+#include "quant/eval/torch/linear.h"
+
+namespace sub1quant {
+namespace {
+
+// Logits are never whole in memory: a tile is 4 MiB of float32 a thread, the head's own rows at most 24 MiB.
+constexpr int64_t kTileRows = 512, kTileVocabulary = 2048;
+constexpr int64_t kHeadRows = 2 * kTileVocabulary;
+
+// The rows of one window that are predicted from, in pieces of the height of a tile.
+class HeadWork {
+ public:
+  // hidden: [T, hidden] after the final norm.
+  HeadWork(const WindowWork& window, const at::Tensor& hidden, const Operations& operations, std::optional<double> cap) {
+    const at::Tensor labels = at::tensor(window.ids).to(hidden.device());
+    const int64_t first = labels.size(0) - window.targets;
+    for (int64_t row = 0; row < window.targets; row += kTileRows) {
+      const int64_t count = std::min(kTileRows, window.targets - row);
+      pieces_.push_back({hidden.narrow(0, first - 1 + row, count),
+                         operations.NewLossRows(labels.narrow(0, first + row, count), cap)});
+    }
+  }
+
+  // rows: of the head, for vocabulary entries from `begin` on.
+  void Fold(const at::Tensor& rows, int64_t begin) {
+    for (int64_t tile = 0; tile < rows.size(0); tile += kTileVocabulary) {
+      const at::Tensor part = rows.narrow(0, tile, std::min(kTileVocabulary, rows.size(0) - tile));
+      for (Piece& piece : pieces_) piece.loss->Fold(Linear(piece.hidden, part), begin + tile);
+    }
+  }
+
+  std::vector<float> Losses() {
+    std::vector<float> losses;
+    for (Piece& piece : pieces_) {
+      const at::Tensor values = piece.loss->Finish();
+      const auto* data = static_cast<const float*>(values.const_data_ptr());
+      losses.insert(losses.end(), data, data + values.numel());
+    }
+    return losses;
+  }
+
+ private:
+  struct Piece {
+    at::Tensor hidden;
+    std::unique_ptr<LossRows> loss;
+  };
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace
+
+absl::Status WindowRun::ForWindows(const std::vector<WindowWork>& windows,
+                                   const std::function<absl::Status(int64_t)>& body) const {
+  return ParallelFor(threads_, static_cast<int64_t>(windows.size()), [&](int64_t i) {
+    const absl::Status status = GuardTorch([&] {
+      const c10::InferenceMode inference;
+      at::init_num_threads();  // this thread inherits the one intra-op thread of InitializeTorch
+      return body(i);
+    });
+    return absl::IsCancelled(status) ? status : Annotate(status, absl::StrCat("window ", windows[i].index));
+  });
+}
+
+absl::Status WindowRun::Run(std::vector<WindowWork>& windows, const Observer& observer) {
+  const c10::InferenceMode inference;
+  size_t longest = 0;
+  for (const WindowWork& window : windows) longest = std::max(longest, window.ids.size());
+  const Decoder decoder(config_, weights_, operations_, static_cast<int64_t>(longest));
+  std::vector<Sequence> sequences(windows.size());
+  SUB1QUANT_RETURN_IF_ERROR(ForWindows(windows, [&](int64_t i) {
+    sequences[i].ids = windows[i].embedded;
+    return decoder.Embed(sequences[i], observer);
+  }));
+  for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
+    SUB1QUANT_ASSIGN_OR_RETURN(const LayerMatrices matrices, weights_.Layer(layer, threads_, buffer_));
+    SUB1QUANT_RETURN_IF_ERROR(ForWindows(windows, [&](int64_t i) -> absl::Status {
+      SUB1QUANT_RETURN_IF_ERROR(decoder.Layer(layer, matrices, sequences[i], observer));
+      return done_(1);
+    }));
+  }
+  std::vector<at::Tensor> hidden(windows.size());
+  for (size_t i = 0; i < windows.size(); ++i) {
+    hidden[i] = decoder.FinalNorm(sequences[i], observer);
+    sequences[i] = Sequence();
+  }
+  return RunHead(windows, hidden);
+}
+
+absl::Status WindowRun::RunHead(std::vector<WindowWork>& windows, const std::vector<at::Tensor>& hidden) {
+  std::vector<HeadWork> heads;
+  heads.reserve(windows.size());
+  for (size_t i = 0; i < windows.size(); ++i) {
+    heads.emplace_back(windows[i], hidden[i], operations_, config_.final_logit_softcapping);
+  }
+  for (int64_t first = 0; first < config_.vocab_size; first += kHeadRows) {
+    SUB1QUANT_ASSIGN_OR_RETURN(
+        const at::Tensor rows,
+        weights_.Head(first, std::min(kHeadRows, config_.vocab_size - first), threads_, buffer_));
+    SUB1QUANT_RETURN_IF_ERROR(ForWindows(windows, [&](int64_t i) {
+      heads[i].Fold(rows, first);
+      return done_(0);
+    }));
+  }
+  return ForWindows(windows, [&](int64_t i) {
+    windows[i].losses = heads[i].Losses();
+    return done_(1);
+  });
+}
+
+}  // namespace sub1quant
