@@ -107,8 +107,8 @@ at::Tensor Decoder::Mlp(const LayerMatrices& matrices, const at::Tensor& h) cons
 absl::StatusOr<at::Tensor> Decoder::PerLayerInput(int64_t layer, const LayerMatrices& matrices,
                                                   const Sequence& sequence) const {
   const double context_scale = 1 / std::sqrt(static_cast<double>(config_.hidden_size));
-  const double token_scale = RoundedTo(std::sqrt(static_cast<double>(config_.hidden_size_per_layer_input)),
-                                       weights_.types().compute);
+  const double token_scale =
+      RoundedTo(std::sqrt(static_cast<double>(config_.hidden_size_per_layer_input)), weights_.types().compute);
   SUB1QUANT_ASSIGN_OR_RETURN(const at::Tensor tokens, weights_.PerLayerTokens(layer, sequence.ids));
   return operations_.PerLayerInput(Linear(sequence.embedded, matrices.per_layer_model_projection), tokens,
                                    weights_.per_layer_projection_norm(), config_.rms_norm_eps, context_scale,

@@ -50,7 +50,8 @@ class Decoder {
   Sequence::KeysValues MakeKeysValues(int64_t layer, const LayerMatrices& matrices, const at::Tensor& h,
                                       const Sequence& sequence) const;
   at::Tensor Mlp(const LayerMatrices& matrices, const at::Tensor& h) const;
-  absl::StatusOr<at::Tensor> PerLayerInput(int64_t layer, const LayerMatrices& matrices, const Sequence& sequence) const;
+  absl::StatusOr<at::Tensor> PerLayerInput(int64_t layer, const LayerMatrices& matrices,
+                                           const Sequence& sequence) const;
 
   const Gemma4Config& config_;
   const Gemma4Weights& weights_;

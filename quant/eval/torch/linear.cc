@@ -42,7 +42,8 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight) {
 bool FastBfloat16Products() {
 #if defined(__x86_64__)
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kAmxBf16) != 0 && __builtin_cpu_supports("avx512f")) {
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kAmxBf16) != 0 &&
+      __builtin_cpu_supports("avx512f")) {
     return true;
   }
   return __builtin_cpu_is("amd") != 0 && __builtin_cpu_supports("avx512bf16") != 0;

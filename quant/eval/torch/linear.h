@@ -5,8 +5,8 @@
 
 namespace sub1quant {
 
-// x · weightᵀ; x: [rows, in], weight: [out, in]. Accumulates in float32, result in the type of x. A float32 `weight` for
-// a bfloat16 x gives the product of the widened values, rounded once.
+// x · weightᵀ; x: [rows, in], weight: [out, in]. Accumulates in float32, result in the type of x. A float32 `weight`
+// for a bfloat16 x gives the product of the widened values, rounded once.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight);
 
 // Whether this processor multiplies bfloat16 matrices faster than float32 ones: AMX, or AVX512_BF16 on AMD (465 against

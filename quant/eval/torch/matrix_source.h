@@ -1,5 +1,5 @@
-// One matrix of the forward pass: where its values come from, and how they get into the type of the products. Private to
-// this folder.
+// One matrix of the forward pass: where its values come from, and how they get into the type of the products. Private
+// to this folder.
 #pragma once
 
 #include <ATen/core/Tensor.h>

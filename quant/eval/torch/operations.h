@@ -1,5 +1,5 @@
-// The steps of the forward pass between the matrix products, with their rounding points (docs/gemma4_text_model.md §3.1,
-// §3.9). Activations are contiguous tensors of the compute type. Private to this folder.
+// The steps of the forward pass between the matrix products, with their rounding points (docs/gemma4_text_model.md
+// §3.1, §3.9). Activations are contiguous tensors of the compute type. Private to this folder.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -31,11 +31,11 @@ class Operations {
  public:
   virtual ~Operations() = default;
 
-  // x · factor, the product formed in float32 from the unrounded factor and rounded once. (`bf16_tensor * double` on the
-  // CPU rounds the factor first.)
+  // x · factor, the product formed in float32 from the unrounded factor and rounded once. (`bf16_tensor * double` on
+  // the CPU rounds the factor first.)
   virtual at::Tensor Scaled(const at::Tensor& x, double factor) const = 0;
-  // x · (mean(x², last dimension) + eps)^(-1/2) · weight, all in float32, rounded once. `weight` is float32; an undefined
-  // tensor stands for the weightless form.
+  // x · (mean(x², last dimension) + eps)^(-1/2) · weight, all in float32, rounded once. `weight` is float32; an
+  // undefined tensor stands for the weightless form.
   virtual at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const = 0;
   // (x + RmsNorm(y)) · factor; may reuse x.
   virtual at::Tensor AddRmsNorm(at::Tensor x, const at::Tensor& y, const at::Tensor& weight, double eps,

@@ -95,8 +95,7 @@ class CpuOperations : public Operations {
     at::Tensor out = at::empty({length, groups, heads / groups, dim}, q.options());
     const at::Tensor queries = q.view({length, groups, heads / groups, dim});
     for (int64_t group = 0; group < groups; ++group) {
-      out.select(1, group).copy_(
-          AttendGroup(queries.select(1, group), k.select(1, group), v.select(1, group), window));
+      out.select(1, group).copy_(AttendGroup(queries.select(1, group), k.select(1, group), v.select(1, group), window));
     }
     return out.view({length, heads * dim});
   }
@@ -114,8 +113,8 @@ class CpuOperations : public Operations {
  private:
   static int64_t Rows(const at::Tensor& x) { return x.numel() / x.size(-1); }
 
-  // q: [T, heads, d] of the heads that share k, v: [T, d]. Two products of float32 matrices a block of queries, all heads
-  // at once: scores and sums are float32 in both compute types, probabilities are rounded to the compute type.
+  // q: [T, heads, d] of the heads that share k, v: [T, d]. Two products of float32 matrices a block of queries, all
+  // heads at once: scores and sums are float32 in both compute types, probabilities are rounded to the compute type.
   at::Tensor AttendGroup(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t window) const {
     const int64_t length = q.size(0), heads = q.size(1), dim = q.size(2);
     const at::Tensor queries = q.to(at::kFloat).contiguous(), keys = k.to(at::kFloat).contiguous(),
@@ -129,7 +128,8 @@ class CpuOperations : public Operations {
       std::vector<float> inverse(static_cast<size_t>(count * heads));
       for (int64_t row = 0; row < count * heads; ++row) {
         const int64_t last = begin + row / heads + 1 - first;  // one past the query's own position
-        inverse[row] = kernels_.softmax(Data<float>(scores) + row * seen, seen, std::max<int64_t>(0, last - window), last);
+        inverse[row] =
+            kernels_.softmax(Data<float>(scores) + row * seen, seen, std::max<int64_t>(0, last - window), last);
       }
       const at::Tensor context = Linear(scores, values.narrow(0, first, seen).t().contiguous());
       kernels_.scale_rows(Data<float>(context), inverse.data(), count * heads, dim, Data<T>(out) + begin * heads * dim);

@@ -25,7 +25,9 @@ at::Tensor SoftCap(const at::Tensor& logits, std::optional<double> cap) {
 class TorchLossRows : public LossRows {
  public:
   TorchLossRows(at::Tensor labels, std::optional<double> cap)
-      : labels_(std::move(labels)), cap_(cap), target_(at::zeros({labels_.size(0)}, labels_.options().dtype(at::kFloat))) {}
+      : labels_(std::move(labels)),
+        cap_(cap),
+        target_(at::zeros({labels_.size(0)}, labels_.options().dtype(at::kFloat))) {}
 
   void Fold(const at::Tensor& logits, int64_t begin) override {
     const int64_t count = logits.size(1);

@@ -27,8 +27,8 @@ absl::StatusOr<OverlayPlan> PlanOverlay(const Manifest& manifest, const TensorMa
                                         const std::unordered_set<std::string>& used,
                                         const std::unordered_set<std::string>& unused);
 
-// The matrix as the published evaluation sees it: float32 reconstruction, rounded to the dtype of `record`, which is the
-// result's.
+// The matrix as the published evaluation sees it: float32 reconstruction, rounded to the dtype of `record`, which is
+// the result's.
 absl::StatusOr<at::Tensor> ReconstructMatrix(const WeightOverlay& overlay, const ManifestTensor& tensor,
                                              const TensorRecord& record);
 

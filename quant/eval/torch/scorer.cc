@@ -237,9 +237,8 @@ absl::StatusOr<std::unique_ptr<Scorer>> Scorer::Load(ModelSource& model, const W
     SUB1QUANT_ASSIGN_OR_RETURN(const at::ScalarType dtype, ParseComputeType(options.dtype, device));
     SUB1QUANT_ASSIGN_OR_RETURN(const std::string text, ReadModelFile(model, "config.json", kMaxConfigBytes));
     SUB1QUANT_ASSIGN_OR_RETURN(Gemma4Config config, ParseGemma4Config(text));
-    SUB1QUANT_ASSIGN_OR_RETURN(auto weights,
-                               Gemma4Weights::Load(model, config, overlay, ChooseTypes(device, dtype),
-                                                   options.memory_bytes, options.threads));
+    SUB1QUANT_ASSIGN_OR_RETURN(auto weights, Gemma4Weights::Load(model, config, overlay, ChooseTypes(device, dtype),
+                                                                 options.memory_bytes, options.threads));
     return std::make_unique<TorchScorer>(std::move(config), std::move(weights), options.threads);
   });
 }

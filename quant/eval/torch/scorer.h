@@ -20,8 +20,8 @@ struct ScorerOptions {
   std::string dtype = "auto";  // auto, float32, bfloat16
   std::string device = "cpu";  // any torch device
   int threads = 1;             // windows in parallel; each on one intra-op thread
-  // What the weights and the work may take, 0: no limit. Where the weights do not fit they are read anew for every Score,
-  // a layer at a time; the results are the same.
+  // What the weights and the work may take, 0: no limit. Where the weights do not fit they are read anew for every
+  // Score, a layer at a time; the results are the same.
   uint64_t memory_bytes = 0;
 };
 
@@ -46,9 +46,9 @@ class Scorer {
                                                       const ScorerOptions& options);
   virtual ~Scorer() = default;
 
-  // Scores the windows over `tokens` (<bos> first), all of them through a layer before the next, in groups that bound the
-  // memory. `progress(fraction done)` after each step, from any thread, one call at a time; return false to stop
-  // (→ Cancelled).
+  // Scores the windows over `tokens` (<bos> first), all of them through a layer before the next, in groups that bound
+  // the memory. `progress(fraction done)` after each step, from any thread, one call at a time; return false to stop (→
+  // Cancelled).
   virtual absl::StatusOr<std::vector<WindowScore>> Score(const std::vector<int32_t>& tokens,
                                                          const std::vector<Window>& windows, int64_t first_index,
                                                          const std::function<bool(double)>& progress) = 0;

@@ -1,5 +1,5 @@
-// The tensors of the forward pass (docs/gemma4_text_model.md §2). The small ones are in memory; the matrices are, or are
-// read anew for every pass, a layer at a time. Private to this folder.
+// The tensors of the forward pass (docs/gemma4_text_model.md §2). The small ones are in memory; the matrices are, or
+// are read anew for every pass, a layer at a time. Private to this folder.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -49,9 +49,9 @@ class MatrixBuffer {
 
 class Gemma4Weights {
  public:
-  // Reads on `threads` threads; beside the weights at most one decoded matrix a thread. NotFound naming a missing tensor,
-  // InvalidArgument naming a wrong shape. If the matrices do not fit into `memory_bytes` (0: no limit), they stay where
-  // they are: `model` and what `overlay` points to must then outlive the result.
+  // Reads on `threads` threads; beside the weights at most one decoded matrix a thread. NotFound naming a missing
+  // tensor, InvalidArgument naming a wrong shape. If the matrices do not fit into `memory_bytes` (0: no limit), they
+  // stay where they are: `model` and what `overlay` points to must then outlive the result.
   static absl::StatusOr<std::unique_ptr<Gemma4Weights>> Load(ModelSource& model, const Gemma4Config& config,
                                                              const WeightOverlay& overlay, const MatrixTypes& types,
                                                              uint64_t memory_bytes, int threads);
@@ -80,7 +80,7 @@ class Gemma4Weights {
   struct Piece {
     const MatrixSource* source;
     int64_t first, count;
-    at::Tensor LayerMatrices::* target;
+    at::Tensor LayerMatrices::*target;
   };
   Gemma4Weights() = default;
 

@@ -77,17 +77,16 @@ class Gemma4WeightsLoader {
 
   void AddNorm(const std::string& key, int64_t size, at::Tensor& target) {
     const at::Device device = weights_->types_.device;
-    small_.push_back({key + ".weight", size, [&target, device](const at::Tensor& value) {
-                        target = value.to(device, at::kFloat);
-                      }});
+    small_.push_back(
+        {key + ".weight", size, [&target, device](const at::Tensor& value) { target = value.to(device, at::kFloat); }});
   }
 
   void ListTensors(const std::string& prefix) {
     matrices_.push_back({prefix + "embed_tokens.weight", config_.vocab_size, config_.hidden_size, {}});
     AddNorm(prefix + "norm", config_.hidden_size, weights_->final_norm_);
     if (const int64_t width = config_.hidden_size_per_layer_input; width > 0) {
-      Matrix projection = {prefix + "per_layer_model_projection.weight", config_.num_hidden_layers * width,
-                           config_.hidden_size, {}};
+      Matrix projection = {
+          prefix + "per_layer_model_projection.weight", config_.num_hidden_layers * width, config_.hidden_size, {}};
       for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
         projection.uses.emplace_back(layer, &LayerMatrices::per_layer_model_projection);
       }
@@ -104,7 +103,7 @@ class Gemma4WeightsLoader {
     const int64_t hidden = config_.hidden_size, width = config_.mlp_width(layer), dim = config_.layer_head_dim(layer);
     const int64_t q = config_.num_attention_heads * dim, kv = config_.num_key_value_heads * dim;
     LayerNorms& norms = weights_->norms_[layer];
-    const auto matrix = [&](const std::string& name, int64_t out, int64_t in, at::Tensor LayerMatrices::* target) {
+    const auto matrix = [&](const std::string& name, int64_t out, int64_t in, at::Tensor LayerMatrices::*target) {
       matrices_.push_back({absl::StrCat(prefix, name, ".weight"), out, in, {{layer, target}}});
     };
     AddNorm(prefix + "input_layernorm", hidden, norms.input);
@@ -174,10 +173,10 @@ class Gemma4WeightsLoader {
       small.put(value);
     }
     if (per_layer_key_.empty()) return absl::OkStatus();
-    SUB1QUANT_ASSIGN_OR_RETURN(
-        const TensorRecord* record,
-        FindTensor(tensors, per_layer_key_,
-                   {config_.vocab_size_per_layer_input, config_.num_hidden_layers * config_.hidden_size_per_layer_input}));
+    SUB1QUANT_ASSIGN_OR_RETURN(const TensorRecord* record,
+                               FindTensor(tensors, per_layer_key_,
+                                          {config_.vocab_size_per_layer_input,
+                                           config_.num_hidden_layers * config_.hidden_size_per_layer_input}));
     SUB1QUANT_ASSIGN_OR_RETURN(weights_->per_layer_rows_, FileRows::Open(model_, *record));
     return absl::OkStatus();
   }

@@ -23,7 +23,8 @@ constexpr int64_t kHeadRows = 2 * kTileVocabulary;
 class HeadWork {
  public:
   // hidden: [T, hidden] after the final norm.
-  HeadWork(const WindowWork& window, const at::Tensor& hidden, const Operations& operations, std::optional<double> cap) {
+  HeadWork(const WindowWork& window, const at::Tensor& hidden, const Operations& operations,
+           std::optional<double> cap) {
     const at::Tensor labels = at::tensor(window.ids).to(hidden.device());
     const int64_t first = labels.size(0) - window.targets;
     for (int64_t row = 0; row < window.targets; row += kTileRows) {

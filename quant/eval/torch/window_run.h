@@ -15,15 +15,15 @@ namespace sub1quant {
 
 // A window's input and, in the end, its losses.
 struct WindowWork {
-  int64_t index = 0;               // for messages
-  std::vector<int64_t> ids;        // as labels
-  std::vector<int64_t> embedded;   // as inputs; see Sequence::ids
-  int64_t targets = 0;             // the last so many ids are predicted
-  std::vector<float> losses;       // -ln p of each
+  int64_t index = 0;              // for messages
+  std::vector<int64_t> ids;       // as labels
+  std::vector<int64_t> embedded;  // as inputs; see Sequence::ids
+  int64_t targets = 0;            // the last so many ids are predicted
+  std::vector<float> losses;      // -ln p of each
 };
 
-// Windows run in parallel, one intra-op thread each, and every product has the shape that one window gives it: the losses
-// depend on the window, the weights and the processor alone, not on `threads` or the other windows.
+// Windows run in parallel, one intra-op thread each, and every product has the shape that one window gives it: the
+// losses depend on the window, the weights and the processor alone, not on `threads` or the other windows.
 class WindowRun {
  public:
   // `done(steps)`, called from any thread, one call at a time, with the number of steps since the last call; an error

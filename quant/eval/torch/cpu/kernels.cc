@@ -2,10 +2,10 @@
 
 namespace sub1quant {
 
-#define SUB1QUANT_DECLARE(name)              \
-  namespace name {                           \
-  extern const Kernels<float> float32;       \
-  extern const Kernels<Bfloat16> bfloat16;   \
+#define SUB1QUANT_DECLARE(name)            \
+  namespace name {                         \
+  extern const Kernels<float> float32;     \
+  extern const Kernels<Bfloat16> bfloat16; \
   }
 SUB1QUANT_DECLARE(kernels_baseline)
 SUB1QUANT_DECLARE(kernels_avx2)

@@ -1,7 +1,7 @@
 // The element-wise work between the matrix products, as loops over contiguous rows. Private to quant/eval/torch.
 //
-// Every kernel is compiled for several instruction sets from one source (kernels_body.h): sixteen lanes at a time on all
-// of them, sums in a fixed order, no fused multiply-add, so all give the same bits. LibTorch's operators
+// Every kernel is compiled for several instruction sets from one source (kernels_body.h): sixteen lanes at a time on
+// all of them, sums in a fixed order, no fused multiply-add, so all give the same bits. LibTorch's operators
 // (operations_torch.cc) are the oracle.
 //
 // T is the type in memory: float, or Bfloat16. Arithmetic is float32; a value is rounded to T where
@@ -20,9 +20,9 @@ struct Bfloat16 {
 
 // Soft cap and log-sum-exp of one row of logits, a tile of the vocabulary at a time.
 struct RunningLogSum {
-  float max;         // -infinity before the first tile
-  float sum;         // of exp(logit - max)
-  float target;      // logit of `label`, once its tile was there
+  float max;     // -infinity before the first tile
+  float sum;     // of exp(logit - max)
+  float target;  // logit of `label`, once its tile was there
   int64_t label;
 };
 
@@ -41,8 +41,8 @@ struct Kernels {
                           float token_scale, int64_t rows, int64_t width);
   // x: [positions, heads, 2 · half]; cos, sin: [positions, half]. Pairs are half a head apart.
   void (*rope)(T* x, const T* cos, const T* sin, int64_t positions, int64_t heads, int64_t half);
-  // One row of scores. Those in [first, last) become exp(score - max) rounded to T, all others zero; returns 1 / Σ of the
-  // unrounded ones.
+  // One row of scores. Those in [first, last) become exp(score - max) rounded to T, all others zero; returns 1 / Σ of
+  // the unrounded ones.
   float (*softmax)(float* scores, int64_t count, int64_t first, int64_t last);
   // out[row, i] = x[row, i] · factors[row]
   void (*scale_rows)(const float* x, const float* factors, int64_t rows, int64_t width, T* out);

@@ -1,5 +1,5 @@
-// The kernels, once. A source that includes this defines SUB1QUANT_KERNELS, the name of its namespace, and is compiled with
-// the flags of one instruction set: nothing here may use what other sources share inline (the standard library's
+// The kernels, once. A source that includes this defines SUB1QUANT_KERNELS, the name of its namespace, and is compiled
+// with the flags of one instruction set: nothing here may use what other sources share inline (the standard library's
 // templates), or the linker could keep the wrong one.
 #include "quant/eval/torch/cpu/vector.h"
 
@@ -31,9 +31,8 @@ void RmsNorm(const T* x, const float* weight, float eps, int64_t rows, int64_t w
       Scale(x, inverse, width, out);
       continue;
     }
-    ForVectors(width, [&](int64_t i, auto load, auto store) {
-      store(load(x + i) * inverse * load(weight + i), out + i);
-    });
+    ForVectors(width,
+               [&](int64_t i, auto load, auto store) { store(load(x + i) * inverse * load(weight + i), out + i); });
   }
 }
 
@@ -169,8 +168,8 @@ void FoldLogits(const T* logits, int64_t rows, int64_t count, int64_t begin, flo
 }
 
 template <typename T>
-constexpr Kernels<T> kKernels = {Scale<T>, RmsNorm<T>,  AddRmsNorm<T>, GatedGelu<T>, PerLayerInput<T>,
-                                 Rope<T>,  Softmax<T>, ScaleRows<T>, SoftCap<T>, FoldLogits<T>};
+constexpr Kernels<T> kKernels = {Scale<T>, RmsNorm<T>, AddRmsNorm<T>, GatedGelu<T>, PerLayerInput<T>,
+                                 Rope<T>,  Softmax<T>, ScaleRows<T>,  SoftCap<T>,   FoldLogits<T>};
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// Sixteen floats as one value, whatever the registers of the machine: GCC lowers the type to 512, 256 or 128 bits. Included
-// by the kernel sources only, each of which has its own target flags; everything is inlined.
+// Sixteen floats as one value, whatever the registers of the machine: GCC lowers the type to 512, 256 or 128 bits.
+// Included by the kernel sources only, each of which has its own target flags; everything is inlined.
 #pragma once
 
 #include <cstdint>
@@ -59,7 +59,9 @@ SUB1QUANT_INLINE Vector Round<Bfloat16>(Vector v) {
   return BitCast<Vector>(RoundedBits(v) << 16);
 }
 
-SUB1QUANT_INLINE Vector Widen(Halves halves) { return BitCast<Vector>(__builtin_convertvector(halves, Integers) << 16); }
+SUB1QUANT_INLINE Vector Widen(Halves halves) {
+  return BitCast<Vector>(__builtin_convertvector(halves, Integers) << 16);
+}
 
 SUB1QUANT_INLINE Vector Load(const float* from) {
   Vector v;
@@ -95,9 +97,12 @@ SUB1QUANT_INLINE void StorePart(Vector v, T* to, int64_t count) {
 template <typename Body>
 SUB1QUANT_INLINE void ForVectors(int64_t count, Body body) {
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) body(i, [](auto* at) { return Load(at); }, [](Vector v, auto* at) { Store(v, at); });
+  for (; i + kLanes <= count; i += kLanes)
+    body(
+        i, [](auto* at) { return Load(at); }, [](Vector v, auto* at) { Store(v, at); });
   if (const int64_t left = count - i; left > 0) {
-    body(i, [left](auto* at) { return LoadPart(at, left); }, [left](Vector v, auto* at) { StorePart(v, at, left); });
+    body(
+        i, [left](auto* at) { return LoadPart(at, left); }, [left](Vector v, auto* at) { StorePart(v, at, left); });
   }
 }
 

@@ -39,7 +39,8 @@ std::vector<T> Narrowed(const std::vector<float>& values) {
 template <typename T>
 std::vector<std::string> Everything(const Kernels<T>& kernels) {
   constexpr int64_t kRows = 3, kWidth = 1000 + 7;
-  const std::vector<T> x = Narrowed<T>(RandomFloats(kRows * kWidth, 2, 1)), y = Narrowed<T>(RandomFloats(kRows * kWidth, 2, 2));
+  const std::vector<T> x = Narrowed<T>(RandomFloats(kRows * kWidth, 2, 1)),
+                       y = Narrowed<T>(RandomFloats(kRows * kWidth, 2, 2));
   const std::vector<float> weight = RandomFloats(kWidth, 1, 3);
   std::vector<std::string> all;
   const auto keep = [&](const auto& values) {

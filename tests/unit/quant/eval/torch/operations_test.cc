@@ -32,13 +32,14 @@ struct Arm {
 
 class Implementation : public testing::TestWithParam<Arm> {
  protected:
-  std::unique_ptr<Operations> operations_ = GetParam().torch ? NewTorchOperations() : NewCpuOperations(GetParam().dtype);
+  std::unique_ptr<Operations> operations_ =
+      GetParam().torch ? NewTorchOperations() : NewCpuOperations(GetParam().dtype);
 };
 
 TEST_P(Implementation, ScaledTakesTheUnroundedFactor) {
   // Rounded to bfloat16 first the factor would be 0.02551269.
   const at::Tensor values = at::arange(128, 256, at::kFloat).to(GetParam().dtype);
-  const at::Tensor want = values.to(at::kFloat).mul(0.025515518f).to(GetParam().dtype);
+  const at::Tensor want = values.to(at::kFloat).mul(static_cast<float>(1 / std::sqrt(1536.0))).to(GetParam().dtype);
   EXPECT_TRUE(at::equal(operations_->Scaled(values, 1 / std::sqrt(1536.0)), want));
   const at::Tensor rounded = values.to(at::kFloat).mul(0.02551269f).to(GetParam().dtype);
   EXPECT_FALSE(at::equal(want, rounded)) << "the values do not tell the two factors apart";
@@ -105,7 +106,8 @@ TEST_P(Twins, NormsAndPerLayerInput) {
 }
 
 TEST_P(Twins, GatedGelu) {
-  const at::Tensor gate = Random({7, width()}, 3), up = Random({7, width()}, 2);
+  // Below -4 LibTorch's 1 + tanh has lost its digits.
+  const at::Tensor gate = Random({7, width()}), up = Random({7, width()}, 2);
   ExpectTwins(cpu_->GatedGelu(gate.clone(), up), torch_->GatedGelu(gate.clone(), up));
 }
 

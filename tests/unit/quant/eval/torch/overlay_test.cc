@@ -82,8 +82,8 @@ ModelSource& TinySource() {
   return *source;
 }
 
-absl::StatusOr<std::unique_ptr<Scorer>> LoadWith(const UniformArtifact& artifact,
-                                                 const std::string& dtype = "float32", uint64_t memory_bytes = 0) {
+absl::StatusOr<std::unique_ptr<Scorer>> LoadWith(const UniformArtifact& artifact, const std::string& dtype = "float32",
+                                                 uint64_t memory_bytes = 0) {
   InitializeTorch();
   const WeightOverlay overlay = {&artifact.manifest, artifact.blobs.get()};
   return Scorer::Load(TinySource(), overlay, {.dtype = dtype, .threads = 2, .memory_bytes = memory_bytes});
