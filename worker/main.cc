@@ -86,7 +86,8 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   worker.models = NewModelAccess(std::move(roots), channel);
   const int threads = options.threads > 0 ? options.threads : AvailableThreads();
   worker.executors = std::make_unique<TaskExecutors>(
-      Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), threads}, device.torch_name);
+      Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), threads, options.memory},
+      device.torch_name);
 
   const std::string session = options.session.empty() ? worker.ids->NewId() : options.session;
   worker.coordinator = NewGrpcCoordinator(channel, {options.name, session, device.description, Version()});

@@ -17,6 +17,9 @@ std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options) {
   app->add_option("--device", options.device, "auto, cpu, cuda or cuda:I")->capture_default_str();
   app->add_option("--threads", options.threads, "threads to compute on (default: all this process may use)")
       ->check(CLI::Range(1, 4096));
+  app->add_option("--memory", options.memory,
+                  "what scoring may take, as 3GiB; a larger model is read layer by layer (default: what is available)")
+      ->transform(CLI::AsSizeValue(false));
   app->add_option("--name", options.name, "name in lists and reports (default: host name and process id)");
   app->add_option("--model-root", options.model_roots,
                   "NAME=DIR: read models of this root here instead of through the server (repeatable)");

@@ -1,6 +1,7 @@
 // The command line of sub1quant-worker.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,8 +17,9 @@ namespace sub1quant {
 struct WorkerOptions {
   std::string server;
   std::string device = "auto";
-  int threads = 0;   // 0: all
-  std::string name;  // "": host name and process id
+  int threads = 0;      // 0: all
+  uint64_t memory = 0;  // 0: what is available
+  std::string name;     // "": host name and process id
   std::string session;
   std::vector<std::string> model_roots;
   std::string blobs, cache;

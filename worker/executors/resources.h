@@ -1,6 +1,8 @@
 // What every executor works with.
 #pragma once
 
+#include <cstdint>
+
 #include "core/clock.h"
 #include "quant/artifact/blob_store.h"
 #include "worker/metrics.h"
@@ -14,6 +16,7 @@ struct Resources {
   BlobStore& blobs;
   WorkerMetrics& metrics;
   int threads = 1;
+  uint64_t memory_bytes = 0;  // what scoring may take; 0: what the system says is available
 };
 
 }  // namespace sub1quant

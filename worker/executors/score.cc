@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
 #include "worker/executors/model_identity.h"
+#include "worker/memory.h"
 
 namespace sub1quant {
 namespace {
@@ -39,14 +40,16 @@ absl::StatusOr<ScoreResult> ScoreExecutor::Execute(const ScoreTask& task, TaskCo
   SUB1QUANT_RETURN_IF_ERROR(Prepare(task));
   SUB1QUANT_RETURN_IF_ERROR(context.Check());
 
-  const auto count = static_cast<double>(windows.size());
   const SteadyTime begin = resources_.clock.Now();
   absl::StatusOr<std::vector<WindowScore>> scores =
-      loaded_->scorer->Score(tokens_, windows, task.first, [&](int64_t done) {
-        context.SetProgress(static_cast<double>(done) / count);
+      loaded_->scorer->Score(tokens_, windows, task.first, [&](double done) {
+        context.SetProgress(done);
         return !context.cancelled();
       });
   if (!scores.ok()) return scores.status();
+  if (!loaded_->scorer->in_memory()) {  // the weights were read meanwhile
+    SUB1QUANT_RETURN_IF_ERROR(CheckModelIdentity(*loaded_->source, task.model_identity));
+  }
   resources_.metrics.Scored(task.manifest_sha256.empty() ? "base" : "quantized", InputTokens(windows), windows.size());
 
   ScoreResult result;
@@ -89,6 +92,7 @@ absl::Status ScoreExecutor::Prepare(const ScoreTask& task) {
   options.dtype = task.dtype;
   options.device = device_;
   options.threads = resources_.threads;
+  options.memory_bytes = resources_.memory_bytes > 0 ? resources_.memory_bytes : AvailableMemory();
   SUB1QUANT_ASSIGN_OR_RETURN(next->scorer, load_(*next->source, overlay, options));
   // Again: the weights were read in between.
   SUB1QUANT_RETURN_IF_ERROR(CheckModelIdentity(*next->source, task.model_identity));

@@ -24,6 +24,8 @@ TEST(Options, ReadsEverything) {
          "unix:/tmp/a b",
          "--threads",
          "3",
+         "--memory",
+         "3GiB",
          "--name",
          "n",
          "--model-root",
@@ -47,6 +49,7 @@ TEST(Options, ReadsEverything) {
         options);
   EXPECT_TRUE(CheckOptions(options).ok());
   EXPECT_EQ(options.threads, 3);
+  EXPECT_EQ(options.memory, uint64_t{3} << 30);
   EXPECT_EQ(options.drain_seconds, 0);
   EXPECT_THAT(options.model_roots, ElementsAre("a=/", "b=/tmp"));
   EXPECT_TRUE(options.trust_model_roots && options.parent_death);
@@ -57,6 +60,7 @@ TEST(Options, RefusesByName) {
   EXPECT_THROW(Parse({"--server", "h:1", "--threads", "0"}, options), CLI::ParseError);
   EXPECT_THROW(Parse({"--server", "h:1", "--log-format", "xml"}, options), CLI::ParseError);
   EXPECT_THROW(Parse({"--server", "h:1", "--unknown"}, options), CLI::ParseError);
+  EXPECT_THROW(Parse({"--server", "h:1", "--memory", "much"}, options), CLI::ParseError);
   options = {};
   options.server = "nowhere";
   EXPECT_THAT(std::string(CheckOptions(options).message()), HasSubstr("--server"));

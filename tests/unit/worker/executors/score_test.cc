@@ -17,13 +17,18 @@ using ::testing::HasSubstr;
 // Says which windows it was asked for and counts those alive.
 class FakeScorer final : public Scorer {
  public:
-  explicit FakeScorer(int& alive) : alive_(alive) { ++alive_; }
+  FakeScorer(int& alive, bool in_memory, std::function<void()> while_scoring)
+      : alive_(alive), in_memory_(in_memory), while_scoring_(std::move(while_scoring)) {
+    ++alive_;
+  }
   ~FakeScorer() override { --alive_; }
   absl::StatusOr<std::vector<WindowScore>> Score(const std::vector<int32_t>&, const std::vector<Window>& windows,
                                                  int64_t first, const std::function<bool(double)>& progress) override {
+    while_scoring_();
     std::vector<WindowScore> scores;
     for (const Window& window : windows) {
-      if (!progress(static_cast<double>(scores.size() + 1) / static_cast<double>(windows.size()))) return absl::CancelledError("stopped");
+      if (!progress(static_cast<double>(scores.size() + 1) / static_cast<double>(windows.size())))
+        return absl::CancelledError("stopped");
       WindowScore score;
       score.index = first + static_cast<int64_t>(scores.size());
       score.scored = window.begin;
@@ -35,11 +40,13 @@ class FakeScorer final : public Scorer {
   const ApplyStats& apply_stats() const override { return stats_; }
   const std::string& dtype() const override { return name_; }
   const std::string& device() const override { return name_; }
-  bool in_memory() const override { return true; }
+  bool in_memory() const override { return in_memory_; }
   absl::StatusOr<Trace> TraceSequence(const std::vector<int32_t>&) override { return absl::UnimplementedError(""); }
 
  private:
   int& alive_;
+  bool in_memory_;
+  std::function<void()> while_scoring_;
   ApplyStats stats_{3, 2, 1, 0};
   std::string name_ = "fake";
 };
@@ -54,11 +61,13 @@ class ScoreTest : public ExecutorTest {
     task.count = count;
     return task;
   }
-  ScoreExecutor Fake() {
-    return ScoreExecutor(resources(), "cpu", [this](ModelSource&, const WeightOverlay& overlay, const ScorerOptions&) {
+  ScoreExecutor Fake() { return Fake(resources()); }
+  ScoreExecutor Fake(const Resources& with) {
+    return ScoreExecutor(with, "cpu", [this](ModelSource&, const WeightOverlay& overlay, const ScorerOptions& options) {
+      memory_bytes_ = options.memory_bytes;
       EXPECT_EQ(alive_, 0) << "one model in memory at a time";
       loads_.push_back(overlay.manifest == nullptr ? "base" : overlay.manifest->model_name);
-      return absl::StatusOr<std::unique_ptr<Scorer>>(std::make_unique<FakeScorer>(alive_));
+      return absl::StatusOr<std::unique_ptr<Scorer>>(std::make_unique<FakeScorer>(alive_, in_memory_, while_scoring_));
     });
   }
   // Written from the words of server/flow: digest of config, then name, header digest and identity of each weight file.
@@ -71,6 +80,9 @@ class ScoreTest : public ExecutorTest {
     return digest.HexDigest();
   }
   int alive_ = 0;
+  bool in_memory_ = true;
+  std::function<void()> while_scoring_ = [] {};
+  uint64_t memory_bytes_ = 0;
   std::vector<std::string> loads_;
   TaskContext context_;
 };
@@ -143,6 +155,24 @@ TEST_F(ScoreTest, AnotherModelIsRefused) {
     ASSERT_TRUE(WriteFileAtomically(path, before).ok());
   }
   EXPECT_TRUE(loads_.empty());
+}
+
+// A scorer that does not hold the weights reads them while it scores.
+TEST_F(ScoreTest, AModelThatChangesWhileItIsReadIsRefused) {
+  ScoreExecutor executor = Fake();
+  const ScoreTask task = Task(0, 1);
+  const std::string path = directory_ + "/model/model.safetensors";
+  while_scoring_ = [&] { ASSERT_TRUE(WriteFileAtomically(path, ReadFile(path).value()).ok()); };
+  in_memory_ = false;
+  EXPECT_TRUE(absl::IsFailedPrecondition(executor.Execute(task, context_).status()));
+}
+
+TEST_F(ScoreTest, TheMemoryLimitReachesTheScorer) {
+  Resources limited = resources();
+  limited.memory_bytes = 12345;
+  ScoreExecutor executor = Fake(limited);
+  ASSERT_TRUE(executor.Execute(Task(0, 1), context_).ok());
+  EXPECT_EQ(memory_bytes_, 12345u);
 }
 
 TEST_F(ScoreTest, StopsWhenCancelled) {

@@ -1,0 +1,207 @@
+// Scoring on the CPU against its own matrix multiplies: the same products on the same threads, without anything
+// between.
+//
+//   B22-1, B22-2  all windows in one call of Scorer::Score, one and two threads
+//   B24           peak memory of a process that does only that, with --dtype and --memory; only if named
+//
+// Output: one JSON object a line: name, ratio (ours / alone, wall time), cpu_ratio (the same in processor time: what a
+// machine with other work can still tell), goal, better, ours, other, unit, repeats.
+#include <ATen/Parallel.h>
+#include <ATen/ops/randn.h>
+#include <c10/core/InferenceMode.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <random>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "core/check.h"
+#include "core/json.h"
+#include "core/parallel.h"
+#include "quant/eval/torch/linear.h"
+#include "quant/eval/torch/scorer.h"
+#include "quant/model/gemma4_config.h"
+
+namespace sub1quant {
+namespace {
+
+constexpr int64_t kWindow = 512;
+
+struct Seconds {
+  double wall, cpu;
+};
+
+Seconds Measure(const std::function<void()>& body) {
+  const auto cpu = [] {
+    rusage usage;
+    SUB1QUANT_CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
+    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+  };
+  const double before = cpu();
+  const auto start = std::chrono::steady_clock::now();
+  body();
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), cpu() - before};
+}
+
+// [out, in] of every product of one window with a weight.
+using Shape = std::pair<int64_t, int64_t>;
+std::vector<Shape> Products(const Gemma4Config& config) {
+  const int64_t hidden = config.hidden_size, per_layer = config.hidden_size_per_layer_input;
+  std::vector<Shape> products;
+  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    const int64_t dim = config.layer_head_dim(layer), width = config.mlp_width(layer);
+    const int64_t q = config.num_attention_heads * dim, kv = config.num_key_value_heads * dim;
+    products.insert(products.end(), {{q, hidden}, {hidden, q}, {width, hidden}, {width, hidden}, {hidden, width}});
+    if (!config.kv_shared(layer)) products.insert(products.end(), {{kv, hidden}, {kv, hidden}});
+    if (per_layer > 0) {
+      products.insert(products.end(), {{per_layer, hidden}, {per_layer, hidden}, {hidden, per_layer}});
+    }
+  }
+  constexpr int64_t kTile = 2048;
+  for (int64_t first = 0; first < config.vocab_size; first += kTile) {
+    products.emplace_back(std::min(kTile, config.vocab_size - first), hidden);
+  }
+  return products;
+}
+
+class Products32 {
+ public:
+  explicit Products32(const Gemma4Config& config) : products_(Products(config)) {
+    const c10::InferenceMode inference;
+    for (const Shape& shape : products_) {
+      at::Tensor& weight = weights_[shape];
+      if (!weight.defined()) weight = at::randn({shape.first, shape.second});
+      at::Tensor& input = inputs_[shape.second];
+      if (!input.defined()) input = at::randn({kWindow, shape.second});
+    }
+  }
+
+  void Run(int threads, int64_t windows) const {
+    const auto window = [&](int64_t) {
+      const c10::InferenceMode inference;
+      at::init_num_threads();
+      for (const Shape& shape : products_) Linear(inputs_.at(shape.second), weights_.at(shape));
+      return absl::OkStatus();
+    };
+    SUB1QUANT_CHECK(ParallelFor(threads, windows, window).ok());
+  }
+
+ private:
+  std::vector<Shape> products_;
+  std::map<Shape, at::Tensor> weights_;
+  std::map<int64_t, at::Tensor> inputs_;
+};
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+std::vector<int32_t> RandomTokens(int64_t count, int64_t vocabulary) {
+  std::mt19937_64 generator(1);
+  std::vector<int32_t> tokens(static_cast<size_t>(count));
+  for (int32_t& token : tokens) token = static_cast<int32_t>(generator() % static_cast<uint64_t>(vocabulary));
+  return tokens;
+}
+
+int Run(const std::string& directory, int64_t count, int repeats, const std::vector<std::string>& names) {
+  InitializeTorch();
+  const auto model = OpenModelDirectory(directory);
+  SUB1QUANT_CHECK(model.ok());
+  const Gemma4Config config = ParseGemma4Config(ReadModelFile(**model, "config.json", 1 << 24).value()).value();
+  const std::vector<int32_t> tokens = RandomTokens(count * kWindow, config.vocab_size);
+  const std::vector<Window> windows = PlanPublished(count * kWindow, kWindow, kWindow, 0).value();
+  const Products32 products(config);
+  for (const int threads : {1, 2}) {
+    const std::string name = "B22-" + std::to_string(threads);
+    if (!names.empty() && std::find(names.begin(), names.end(), name) == names.end()) continue;
+    if (AvailableThreads() < threads) continue;
+    const auto scorer = Scorer::Load(**model, {}, {.dtype = "float32", .threads = threads}).value();
+    std::vector<double> ratios, cpu_ratios, ours, alone;
+    for (int repeat = 0; repeat <= repeats; ++repeat) {
+      const Seconds score = Measure([&] { SUB1QUANT_CHECK(scorer->Score(tokens, windows, 0, nullptr).ok()); });
+      const Seconds multiply = Measure([&] { products.Run(threads, count); });
+      if (repeat == 0 && repeats > 1) continue;  // warms both
+      ratios.push_back(score.wall / multiply.wall);
+      cpu_ratios.push_back(score.cpu / multiply.cpu);
+      ours.push_back(score.wall);
+      alone.push_back(multiply.wall);
+    }
+    const Json json{{"name", name},      {"ratio", Median(ratios)}, {"cpu_ratio", Median(cpu_ratios)}, {"goal", 1.1},
+                    {"better", "lower"}, {"ours", Median(ours)},    {"other", Median(alone)},          {"unit", "s"},
+                    {"repeats", repeats}};
+    std::printf("%s\n", json.dump().c_str());
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+// VmHWM: the largest resident size of this process so far.
+double PeakGibibytes() {
+  std::ifstream status("/proc/self/status");
+  std::string key;
+  for (std::string line; std::getline(status, line);) {
+    double kib = 0;
+    if (std::istringstream(line) >> key >> kib && key == "VmHWM:") return kib / (1 << 20);
+  }
+  return 0;
+}
+
+int RunMemory(const std::string& directory, int64_t count, const std::string& dtype, uint64_t memory) {
+  InitializeTorch();
+  const auto model = OpenModelDirectory(directory);
+  SUB1QUANT_CHECK(model.ok());
+  const Gemma4Config config = ParseGemma4Config(ReadModelFile(**model, "config.json", 1 << 24).value()).value();
+  const std::vector<int32_t> tokens = RandomTokens(count * kWindow, config.vocab_size);
+  const std::vector<Window> windows = PlanPublished(count * kWindow, kWindow, kWindow, 0).value();
+  const int threads = AvailableThreads();
+  const auto scorer = Scorer::Load(**model, {}, {.dtype = dtype, .threads = threads, .memory_bytes = memory}).value();
+  const Seconds seconds = Measure([&] { SUB1QUANT_CHECK(scorer->Score(tokens, windows, 0, nullptr).ok()); });
+  const double peak = PeakGibibytes(), goal = scorer->in_memory() ? 6 : 3;
+  const std::string name = scorer->in_memory() ? "B24-" + dtype : "B24-" + dtype + "-layers";
+  const Json json{{"name", name},
+                  {"ratio", peak / goal},
+                  {"goal", 1.0},
+                  {"better", "lower"},
+                  {"ours", peak},
+                  {"other", goal},
+                  {"unit", "GiB"},
+                  {"repeats", 1},
+                  {"seconds", seconds.wall},
+                  {"windows", count},
+                  {"device", scorer->device()}};
+  std::printf("%s\n", json.dump().c_str());
+  return 0;
+}
+
+}  // namespace
+}  // namespace sub1quant
+
+int main(int argc, char** argv) {
+  std::string model;
+  int64_t windows = 4;
+  int repeats = 3;
+  std::string dtype = "bfloat16";
+  uint64_t memory = 0;
+  std::vector<std::string> names;
+  CLI::App app("Scoring on the CPU against its matrix multiplies alone.");
+  app.add_option("--model", model, "directory; make-model writes one")->required();
+  app.add_option("--windows", windows, "of 512 tokens")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--repeats", repeats)->check(CLI::Range(1, 100))->capture_default_str();
+  app.add_option("--dtype", dtype, "of B24")->capture_default_str();
+  app.add_option("--memory", memory, "of B24: what scoring may take; 0: no limit")->transform(CLI::AsSizeValue(false));
+  app.add_option("names", names, "B22-1, B22-2 (both without a name), B24");
+  CLI11_PARSE(app, argc, argv);
+  if (names == std::vector<std::string>{"B24"}) return sub1quant::RunMemory(model, windows, dtype, memory);
+  return sub1quant::Run(model, windows, repeats, names);
+}
