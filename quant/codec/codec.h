@@ -13,6 +13,8 @@
 
 namespace sub1quant {
 
+struct Implementation;  // quant/codec/implementations.h
+
 // A matrix [rows, cols] or a block of its rows, row-major, contiguous, in BF16, F16 or F32. Not owned.
 struct MatrixView {
   const void* data = nullptr;
@@ -48,6 +50,8 @@ struct EncodeOptions {
   int threads = 1;
   // int2_base only: keep the residual arrays that the published .pt carries and decoding ignores.
   bool keep_ignored_arrays = false;
+  // nullptr: the fastest of this CPU. The bytes do not depend on it.
+  const Implementation* implementation = nullptr;
 };
 
 // Stateless, thread-safe, lives as long as the process.
