@@ -36,6 +36,12 @@ inline float Fp16Value(uint16_t bits) {
 
 inline float Bf16Value(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
+// To nearest even. Not for NaN.
+inline uint16_t Bf16Bits(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
 // clamp(round to nearest even, -limit, limit); clamping first gives the same and keeps |x| small enough for the magic
 // sum. The result of a negative x that rounds to zero is +0.
 inline float RoundToCode(float x, float limit) {
