@@ -85,7 +85,7 @@ void JobOptions::AddSearchOptions(CLI::App& command) {
       ->excludes(uniform_);
   command
       .add_option("--formats", formats_,
-                  absl::StrCat("candidates: published, or a list of ", absl::StrJoin(KnownMethods(), ", ")))
+                  absl::StrCat("candidates: published, integer, or a list of ", absl::StrJoin(KnownMethods(), ", ")))
       ->type_name("LIST")
       ->allow_extra_args(false)
       ->delimiter(',')
@@ -137,14 +137,15 @@ absl::StatusOr<std::vector<std::string>> ExpandFormats(const std::vector<std::st
     if (name == "published") {
       for (const std::string& method : PublishedMethods()) add(method);
     } else if (name == "integer") {
-      return absl::InvalidArgumentError("--formats integer is not supported in this version");
+      for (const std::string& method : IntegerMethods()) add(method);
     } else {
       add(name);
     }
   }
   for (const std::string& format : formats)
     if (FindCodec(format) == nullptr)
-      return absl::InvalidArgumentError(absl::StrCat("--formats: unknown format '", format, "'; known: published, ",
+      return absl::InvalidArgumentError(absl::StrCat("--formats: unknown format '", format,
+                                                     "'; known: published, integer, ",
                                                      absl::StrJoin(KnownMethods(), ", ")));
   return formats;
 }

@@ -52,6 +52,9 @@ struct EncodeOptions {
   bool keep_ignored_arrays = false;
   // nullptr: the fastest of this CPU. The bytes do not depend on it.
   const Implementation* implementation = nullptr;
+  // Integer family only (docs/formats.md §9), the other formats do not weigh: h of each input channel, `cols` finite
+  // numbers, none negative; empty: all 1. Decides which scale is kept; `EncodedMatrix::error` stays unweighted.
+  std::vector<float> importance = {};
 };
 
 // Stateless, thread-safe, lives as long as the process.
@@ -74,12 +77,14 @@ class Codec {
   virtual absl::Status Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const = 0;
 };
 
-// nullptr for an unknown method. Accepts every k in `int2_error_budget_k{K}`, 1 <= K <= 255.
+// nullptr for an unknown method. Beside KnownMethods accepts every k in `int2_error_budget_k{K}`, 1 <= K <= 255.
 const Codec* FindCodec(const std::string& method);
 // The five published candidates in their order: int2_base, int2_binary_residual, int2_error_budget_k4,
 // int2_error_budget_k8, groupwise_int4.
 const std::vector<std::string>& PublishedMethods();
-// The methods to list in --help and error messages; of the k-formats the published two.
+// The integer family (docs/formats.md §9): int2, int3, int4, int5, int6, int8.
+const std::vector<std::string>& IntegerMethods();
+// The methods to list in --help and error messages: the published five, then the integer family.
 const std::vector<std::string>& KnownMethods();
 
 // 32, 64, 128 or 256, else InvalidArgument.

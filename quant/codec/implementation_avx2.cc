@@ -4,6 +4,7 @@
 #include "quant/codec/int2_group/int2_tile.h"
 #include "quant/codec/int2_group/int2_tile_encode.h"
 #include "quant/codec/int4_group/int4_tile.h"
+#include "quant/codec/integer_group/integer_tile.h"
 #include "quant/codec/simd/avx2.h"
 #include "quant/codec/simd/load_tile.h"
 
@@ -22,6 +23,7 @@ extern const Implementation kAvx2Implementation = {
     .load = TileLoader<Avx2>::Load,
     .int4 = {EvaluateInt4Tile<Avx2>, EncodeInt4Tile<Avx2>},
     .int2 = {ChooseInt2Tile<Avx2>, EncodeInt2Tile<Avx2>, CorrectInt2Tile<Avx2>},
+    .integer = {ChooseIntegerTile<Avx2>, EncodeIntegerTile<Avx2>},
 };
 
 }  // namespace sub1quant

@@ -4,6 +4,7 @@
 #include "quant/codec/int2_group/int2_tile.h"
 #include "quant/codec/int2_group/int2_tile_encode.h"
 #include "quant/codec/int4_group/int4_tile.h"
+#include "quant/codec/integer_group/integer_tile.h"
 #include "quant/codec/simd/avx512.h"
 #include "quant/codec/simd/load_tile.h"
 
@@ -23,6 +24,7 @@ extern const Implementation kAvx512Implementation = {
     .load = TileLoader<Avx512>::Load,
     .int4 = {EvaluateInt4Tile<Avx512>, EncodeInt4Tile<Avx512>},
     .int2 = {ChooseInt2Tile<Avx512>, EncodeInt2Tile<Avx512>, CorrectInt2Tile<Avx512>},
+    .integer = {ChooseIntegerTile<Avx512>, EncodeIntegerTile<Avx512>},
 };
 
 }  // namespace sub1quant

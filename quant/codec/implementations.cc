@@ -9,6 +9,7 @@ const Implementation kScalar = {
     .load = LoadTileReference,
     .int4 = {EvaluateInt4Reference, EncodeInt4Reference},
     .int2 = {ChooseInt2Reference, EncodeInt2Reference, CorrectInt2Reference},
+    .integer = {ChooseIntegerReference, EncodeIntegerReference},
 };
 
 }  // namespace

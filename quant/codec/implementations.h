@@ -7,6 +7,7 @@
 
 #include "quant/codec/int2_group/int2_group.h"
 #include "quant/codec/int4_group/int4_group.h"
+#include "quant/codec/integer_group/integer_group.h"
 #include "quant/codec/weight_tile.h"
 
 namespace sub1quant {
@@ -17,6 +18,7 @@ struct Implementation {
   void (*load)(DType dtype, const TileSource& source, WeightTile* tile);
   Int4Kernels int4;
   Int2Kernels int2;
+  IntegerKernels integer;
 };
 
 // All that were compiled in, the fastest first, `scalar` last.

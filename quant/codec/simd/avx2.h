@@ -36,6 +36,10 @@ struct Avx2 {
   static __m128i Fp16(Float x) { return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT); }
   static Float RoundToFp16(Float x) { return _mm256_cvtph_ps(Fp16(x)); }
   static void StoreFp16(uint16_t* p, Float x) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), Fp16(x)); }
+  // Of eight float16.
+  static Float LoadFp16(const uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
 
   static Mask Equal(Float a, Float b) { return {_mm256_cmp_ps(a, b, _CMP_EQ_OQ)}; }
   static Mask Less(Float a, Float b) { return {_mm256_cmp_ps(a, b, _CMP_LT_OQ)}; }

@@ -94,6 +94,26 @@ TEST(Implementations, OneMethodAtATime) {
   }
 }
 
+// With an importance per input channel, some of it 0.
+TEST(Implementations, WeighTheSame) {
+  for (const Implementation* implementation : VectorImplementations()) {
+    for (const int64_t cols : {128, 300}) {
+      const WeightMatrix matrix = WeightSource(5).Matrix(DType::kF32, 37, cols, 128);
+      EncodeOptions options;
+      for (int64_t i = 0; i < cols; ++i) options.importance.push_back(static_cast<float>(i * 37 % 11) * 0.3f);
+      for (const std::string& method : IntegerMethods()) {
+        options.implementation = &Scalar();
+        const auto want = FindCodec(method)->Encode(matrix.view(), options);
+        options.implementation = implementation;
+        const auto got = FindCodec(method)->Encode(matrix.view(), options);
+        ASSERT_TRUE(want.ok() && got.ok());
+        EXPECT_EQ(got->error.ToHex(), want->error.ToHex()) << implementation->name << " " << method;
+        for (size_t i = 0; i < want->arrays.size(); ++i) EXPECT_EQ(got->arrays[i].bytes, want->arrays[i].bytes);
+      }
+    }
+  }
+}
+
 // A matrix that ends where the next page cannot be touched, and one that begins there.
 TEST(Implementations, StayInsideTheMatrix) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
