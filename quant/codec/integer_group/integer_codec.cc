@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
@@ -15,11 +17,41 @@ namespace {
 
 constexpr int kVersion = 1;
 
-// One width. Encodes with the importance that it was made for, of every column and +0 in the padding; empty: none.
+// The costs of groups that several threads encode.
+class WeightedSum {
+ public:
+  void Add(float cost) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (cost < kMostOfAGroup)
+      sum_.Add(cost);
+    else
+      too_large_ = true;
+  }
+  // When all threads are done.
+  absl::StatusOr<ExactSum> Total() const {
+    if (!too_large_) return sum_;
+    return absl::InvalidArgumentError("importance is too large: the weighted error of a group reaches 2^63");
+  }
+
+ private:
+  static constexpr float kMostOfAGroup = 0x1p63f;  // ExactSum takes no more
+
+  std::mutex mutex_;
+  ExactSum sum_;
+  bool too_large_ = false;
+};
+
+// Importance of every column, +0 in the padding, and the weighted error that encoding with it adds up.
+struct Weighting {
+  std::vector<float> importance;
+  WeightedSum error;
+};
+
+// One width. `weighting`: null, or what Encode weighs with; not owned.
 class WidthCodec final : public GroupCodec {
  public:
-  WidthCodec(int bits, std::vector<float> importance)
-      : GroupCodec(IntegerMethod(bits), kVersion), bits_(bits), importance_(std::move(importance)) {}
+  WidthCodec(int bits, Weighting* weighting)
+      : GroupCodec(IntegerMethod(bits), kVersion), bits_(bits), weighting_(weighting) {}
 
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
@@ -38,9 +70,10 @@ class WidthCodec final : public GroupCodec {
   absl::Status CheckGroup(const WeightGroup& group) const override { return CheckIntegerGroup(group, bits_); }
 
   float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
-    const float* importance = importance_.empty() ? nullptr : importance_.data() + group.index * group.size;
     IntegerChoice choice;
-    ChooseInteger(group, bits_, importance, &choice);
+    ChooseInteger(group, bits_, weighting_ ? weighting_->importance.data() + group.index * group.size : nullptr,
+                  &choice);
+    if (weighting_) weighting_->error.Add(choice.cost);
     uint8_t codes[kMaxGroupSize];
     EncodeInteger(group, bits_, choice.scale, codes);
     PutFp16(arrays[kScales], at, choice.scale);
@@ -62,7 +95,7 @@ class WidthCodec final : public GroupCodec {
   int64_t GroupBytes(int group_size) const { return group_size * bits_ / 8; }
 
   int bits_;
-  std::vector<float> importance_;
+  Weighting* weighting_;
 };
 
 absl::Status CheckImportance(const std::vector<float>& importance, int64_t cols) {
@@ -79,7 +112,7 @@ absl::Status CheckImportance(const std::vector<float>& importance, int64_t cols)
 // Importance differs from matrix to matrix: a codec of its own serves each.
 class IntegerCodec final : public Codec {
  public:
-  explicit IntegerCodec(int bits) : bits_(bits), plain_(bits, {}) {}
+  explicit IntegerCodec(int bits) : bits_(bits), plain_(bits, nullptr) {}
 
   const std::string& method() const override { return plain_.method(); }
   int version() const override { return plain_.version(); }
@@ -94,9 +127,13 @@ class IntegerCodec final : public Codec {
     if (options.importance.empty()) return plain_.Encode(matrix, options);
     SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, options.group_size));
     SUB1QUANT_RETURN_IF_ERROR(CheckImportance(options.importance, matrix.cols));
-    std::vector<float> padded = options.importance;
-    padded.resize(static_cast<size_t>(GroupsPerRow(matrix.cols, options.group_size) * options.group_size), 0.0f);
-    return WidthCodec(bits_, std::move(padded)).Encode(matrix, options);
+    Weighting weighting;
+    weighting.importance = options.importance;
+    weighting.importance.resize(static_cast<size_t>(GroupsPerRow(matrix.cols, options.group_size) * options.group_size),
+                                0.0f);
+    SUB1QUANT_ASSIGN_OR_RETURN(EncodedMatrix encoded, WidthCodec(bits_, &weighting).Encode(matrix, options));
+    SUB1QUANT_ASSIGN_OR_RETURN(encoded.weighted_error, weighting.error.Total());
+    return encoded;
   }
 
   absl::Status Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const override {
