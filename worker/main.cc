@@ -22,6 +22,7 @@
 #include "core/version.h"
 #include "proto/channel/channel.h"
 #include "proto/channel/remote_blobs.h"
+#include "quant/codec/implementations.h"
 #include "quant/eval/torch/scorer.h"
 #include "spdlog/spdlog.h"
 #include "worker/device.h"
@@ -96,7 +97,7 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
       WorkerLoop::Parts{*worker.clock, *worker.work_pause, *worker.renew_pause, *worker.ids, *worker.coordinator,
                         *worker.executors, worker.metrics()},
       loop);
-  spdlog::info("{}: worker {} on {}, {} thread(s), server {}", VersionLine("sub1quant-worker"), options.name,
+  spdlog::info("{}: worker {} on {}, {} thread(s), server {}", VersionLine("sub1quant-worker", BestImplementation().name), options.name,
                device.description, threads, options.server);
   return absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ struct EncodedMatrix {
   int group_size = 128;
   std::vector<EncodedArray> arrays;
   ExactSum error;  // sum over the real positions of (w - decoded)^2 as docs/formats.md §7 defines it
+  std::optional<ExactSum> weighted_error = std::nullopt;  // the same with the factor h, where importance was given
 
   const EncodedArray* Find(const std::string& name) const;
   uint64_t stored_bytes() const;  // of the arrays

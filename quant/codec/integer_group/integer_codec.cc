@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
@@ -16,11 +18,41 @@ namespace {
 
 constexpr int kVersion = 1;
 
-// One width. Encodes with the importance that it was made for, of every column and +0 in the padding; empty: none.
+// The costs of groups that several threads encode.
+class WeightedSum {
+ public:
+  void Add(float cost) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (cost < kMostOfAGroup)
+      sum_.Add(cost);
+    else
+      too_large_ = true;
+  }
+  // When all threads are done.
+  absl::StatusOr<ExactSum> Total() const {
+    if (!too_large_) return sum_;
+    return absl::InvalidArgumentError("importance is too large: the weighted error of a group reaches 2^63");
+  }
+
+ private:
+  static constexpr float kMostOfAGroup = 0x1p63f;  // ExactSum takes no more
+
+  std::mutex mutex_;
+  ExactSum sum_;
+  bool too_large_ = false;
+};
+
+// Importance of every column, +0 in the padding, and the weighted error that encoding with it adds up.
+struct Weighting {
+  std::vector<float> importance;
+  WeightedSum error;
+};
+
+// One width. `weighting`: null, or what Encode weighs with; not owned.
 class WidthCodec final : public GroupCodec {
  public:
-  WidthCodec(int bits, std::vector<float> importance)
-      : GroupCodec(IntegerMethod(bits), kVersion), bits_(bits), importance_(std::move(importance)) {}
+  WidthCodec(int bits, Weighting* weighting)
+      : GroupCodec(IntegerMethod(bits), kVersion), bits_(bits), weighting_(weighting) {}
 
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
@@ -43,9 +75,9 @@ class WidthCodec final : public GroupCodec {
   void EncodeTile(const WeightTile& tile, const Implementation& implementation, const std::vector<uint8_t*>& arrays,
                   float* sums) const override {
     alignas(64) float importance[kMaxGroupSize * kTileLanes];
-    if (!importance_.empty()) TurnImportance(tile, importance);
+    if (weighting_ != nullptr) TurnImportance(tile, importance);
     IntegerTileChoice choice;
-    implementation.integer.choose(tile, bits_, importance_.empty() ? nullptr : importance, &choice);
+    implementation.integer.choose(tile, bits_, weighting_ == nullptr ? nullptr : importance, &choice);
     alignas(64) IntegerWords words;
     implementation.integer.encode(tile, bits_, choice.scales, &words);
     const int64_t bytes = GroupBytes(tile.group_size);
@@ -53,6 +85,7 @@ class WidthCodec final : public GroupCodec {
       const int64_t at = tile.first + lane;
       PutFp16(arrays[kScales], at, choice.scales[lane]);
       StoreWords(words, static_cast<int>(bytes / 4), lane, arrays[kPacked] + at * bytes);
+      if (weighting_ != nullptr) weighting_->error.Add(choice.costs[lane]);
     }
     std::copy_n(choice.sums, tile.lanes, sums);
   }
@@ -71,7 +104,8 @@ class WidthCodec final : public GroupCodec {
   // The columns of each lane, laid out as the tile's weights.
   void TurnImportance(const WeightTile& tile, float* importance) const {
     for (int lane = 0; lane < kTileLanes; ++lane) {
-      const float* columns = lane < tile.lanes ? importance_.data() + tile.index(lane) * tile.group_size : nullptr;
+      const float* columns =
+          lane < tile.lanes ? weighting_->importance.data() + tile.index(lane) * tile.group_size : nullptr;
       for (int i = 0; i < tile.group_size; ++i)
         importance[i * kTileLanes + lane] = columns == nullptr ? 0.0f : columns[i];
     }
@@ -80,7 +114,7 @@ class WidthCodec final : public GroupCodec {
   int64_t GroupBytes(int group_size) const { return group_size * bits_ / 8; }
 
   int bits_;
-  std::vector<float> importance_;
+  Weighting* weighting_;
 };
 
 absl::Status CheckImportance(const std::vector<float>& importance, int64_t cols) {
@@ -97,7 +131,7 @@ absl::Status CheckImportance(const std::vector<float>& importance, int64_t cols)
 // Importance differs from matrix to matrix: a codec of its own serves each.
 class IntegerCodec final : public Codec {
  public:
-  explicit IntegerCodec(int bits) : bits_(bits), plain_(bits, {}) {}
+  explicit IntegerCodec(int bits) : bits_(bits), plain_(bits, nullptr) {}
 
   const std::string& method() const override { return plain_.method(); }
   int version() const override { return plain_.version(); }
@@ -112,9 +146,13 @@ class IntegerCodec final : public Codec {
     if (options.importance.empty()) return plain_.Encode(matrix, options);
     SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, options.group_size));
     SUB1QUANT_RETURN_IF_ERROR(CheckImportance(options.importance, matrix.cols));
-    std::vector<float> padded = options.importance;
-    padded.resize(static_cast<size_t>(GroupsPerRow(matrix.cols, options.group_size) * options.group_size), 0.0f);
-    return WidthCodec(bits_, std::move(padded)).Encode(matrix, options);
+    Weighting weighting;
+    weighting.importance = options.importance;
+    weighting.importance.resize(static_cast<size_t>(GroupsPerRow(matrix.cols, options.group_size) * options.group_size),
+                                0.0f);
+    SUB1QUANT_ASSIGN_OR_RETURN(EncodedMatrix encoded, WidthCodec(bits_, &weighting).Encode(matrix, options));
+    SUB1QUANT_ASSIGN_OR_RETURN(encoded.weighted_error, weighting.error.Total());
+    return encoded;
   }
 
   absl::Status Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const override {

@@ -22,8 +22,7 @@ class IntegerSearch {
         importance_(importance + (kWeighted ? lane : 0)) {}
 
   void Run(const float* factors, int count, float* costs, float* sums, uint16_t* scales) {
-    best_cost_ = V::Set(__builtin_inff());
-    best_scale_ = V::Set(1.0f);
+    best_cost_ = best_scale_ = V::Set(0.0f);
     for (int j = 0; j < count; ++j) TryFactor(factors[j]);
     const Float least = V::RoundToFp16(V::Div(absmax_, V::Set(offset_)));
     const Mask zero_group = V::Equal(least, V::Set(0.0f));
@@ -66,7 +65,8 @@ class IntegerSearch {
   }
 
   void Offer(Mask usable, Float cost, Float scale) {
-    const Mask better = V::And(usable, V::Less(cost, best_cost_));
+    const Mask first = V::Equal(best_scale_, V::Set(0.0f));
+    const Mask better = V::And(usable, V::Or(first, V::Less(cost, best_cost_)));
     best_cost_ = V::Select(better, cost, best_cost_);
     best_scale_ = V::Select(better, scale, best_scale_);
   }

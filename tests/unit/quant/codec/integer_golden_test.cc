@@ -139,7 +139,37 @@ TEST(IntegerImportance, OfOnesIsNone) {
     const auto weighted = FindCodec("int3")->Encode(input, options);
     ASSERT_TRUE(plain.ok() && weighted.ok());
     for (size_t i = 0; i < 2; ++i) EXPECT_EQ(plain->arrays[i].bytes, weighted->arrays[i].bytes);
+    EXPECT_FALSE(plain->weighted_error.has_value());
+    EXPECT_EQ(weighted->weighted_error, plain->error);
   }
+}
+
+// Against the decoded values, and whatever the threads.
+TEST(IntegerImportance, WeightedErrorIsThatOfTheDecodedMatrix) {
+  const int64_t rows = 700, cols = 200;
+  std::vector<float> weights(static_cast<size_t>(rows * cols)), decoded(weights.size());
+  EncodeOptions options;
+  uint32_t state = 99;
+  const auto next = [&state] { return static_cast<float>((state = state * 1664525u + 1013904223u) >> 8) * 0x1p-24f; };
+  for (float& w : weights) w = next() - 0.5f;
+  for (int64_t i = 0; i < cols; ++i) options.importance.push_back(next() * 10);
+  const MatrixView matrix{weights.data(), DType::kF32, rows, cols};
+  const EncodedMatrix one = FindCodec("int3")->Encode(matrix, options).value();
+  ASSERT_EQ(FindCodec("int3")->Decode(one, 0, rows, decoded.data()), absl::OkStatus());
+  double sum = 0;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const double error = double{weights[i]} - double{decoded[i]};
+    sum += double{options.importance[i % static_cast<size_t>(cols)]} * error * error;
+  }
+  EXPECT_NEAR(one.weighted_error->ToDouble() / sum, 1, 1e-5);
+  for (const int threads : {2, 3}) {
+    options.threads = threads;
+    const EncodedMatrix many = FindCodec("int3")->Encode(matrix, options).value();
+    EXPECT_EQ(many.weighted_error, one.weighted_error);
+    EXPECT_EQ(many.arrays[1].bytes, one.arrays[1].bytes);
+  }
+  options.importance.assign(static_cast<size_t>(cols), 1e30f);
+  EXPECT_THAT(std::string(FindCodec("int3")->Encode(matrix, options).status().message()), HasSubstr("too large"));
 }
 
 TEST(IntegerImportance, RefusesWhatIsNoWeight) {
