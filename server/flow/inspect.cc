@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/digest.h"
@@ -32,6 +30,13 @@ absl::Status CheckSourceType(const TensorRecord& tensor) {
     return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(tensor.key, ": dtype ", DTypeName(tensor.dtype), " cannot be quantized; BF16, F16 and F32 can"));
+}
+
+// An average over no weights means nothing.
+absl::Status CheckExtent(const TensorRecord& tensor) {
+  if (tensor.elements() > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("tensor '", tensor.key, "' has shape [", tensor.rows(), ",",
+                                                 tensor.cols(), "], no weights; --exclude it"));
 }
 
 // Which pin (the first that matches) and exclusion hold for each matrix.
@@ -80,6 +85,7 @@ absl::Status SelectTensors(const JobSpecification& specification, const TensorIn
     const TensorRecord& record = inventory.tensors[selection.indices[i]];
     const bool excluded = rules.Excluded(record.key);
     const std::string pinned = rules.Pinned(record.key);
+    if (specification.quantize && !excluded) SUB1QUANT_RETURN_IF_ERROR(CheckExtent(record));
     if (excluded || pinned == "keep") {
       inspection->kept.push_back({record.key, DTypeName(record.dtype), record.rows(), record.cols(), excluded});
       continue;
@@ -132,15 +138,12 @@ std::string ModelIdentity(const TensorInventory& inventory, const std::string& c
   return digest.HexDigest();
 }
 
-// Every tensor that the forward pass reads must be there before any work starts.
+// Every tensor that the forward pass reads must be there, with the shape that it needs, before any work starts.
 absl::Status CheckScorable(const Gemma4Config& config, const TensorInventory& inventory, Inspection* inspection) {
-  const Gemma4Tensors names = Gemma4TensorNames(config, inspection->facts.selection == "text-only");
-  std::set<std::string> keys;
-  for (const TensorRecord& tensor : inventory.tensors) keys.insert(tensor.key);
-  for (const std::string& name : names.used)
-    if (!keys.contains(name) && !absl::EndsWith(name, ".layer_scalar"))  // absent ones are 1
-      return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' is missing"));
-  inspection->facts.kv_shared_unused_keys = names.unused_kv_shared;
+  const Gemma4Tensors tensors = Gemma4TensorShapes(config, inspection->facts.selection == "text-only");
+  SUB1QUANT_RETURN_IF_ERROR(CheckGemma4Tensors(tensors, inventory));
+  for (const Gemma4Tensor& tensor : tensors.unused_kv_shared)
+    inspection->facts.kv_shared_unused_keys.push_back(tensor.key);
   return absl::OkStatus();
 }
 

@@ -2,11 +2,14 @@
 #include "server/flow/inspect.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 
 #include "core/digest.h"
+#include "core/file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "quant/model/safetensors.h"
 #include "tests/unit/server/flow/sample.h"
 
 namespace sub1quant {
@@ -34,6 +37,27 @@ class InspectTest : public testing::Test {
     job_.window = job_.stride = 64;
   }
   void TearDown() override { std::system(("rm -rf '" + directory_ + "'").c_str()); }
+
+  void UseCopyOfModel() {
+    std::filesystem::copy(std::string(SUB1QUANT_TESTDATA) + "/gemma4-tiny", directory_ + "/model");
+    auto model = OpenModelDirectory(directory_ + "/model");
+    ASSERT_TRUE(model.ok()) << model.status();
+    model_ = *std::move(model);
+  }
+  // Replaces the first `from` after `key` in the header that has `key` by `to` of the same length.
+  void EditHeader(const std::string& key, const std::string& from, const std::string& to) {
+    ASSERT_EQ(from.size(), to.size());
+    for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/model")) {
+      if (entry.path().extension() != ".safetensors") continue;
+      std::string bytes = ReadFile(entry.path()).value();
+      const size_t at = bytes.find(key);
+      if (at == std::string::npos) continue;
+      bytes.replace(bytes.find(from, at), from.size(), to);
+      ASSERT_TRUE(WriteFileAtomically(entry.path(), bytes).ok());
+      return;
+    }
+    FAIL() << "no header has " << key;
+  }
 
   absl::StatusOr<InspectResult> Run() { return Inspect(job_, *model_, *blobs_); }
 
@@ -105,6 +129,37 @@ TEST_F(InspectTest, RefusesBeforeAnyWork) {
     EXPECT_FALSE(status.ok()) << name;
     EXPECT_THAT(std::string(status.message()), HasSubstr(name));
   }
+}
+
+// Only the headers of the model are changed: the shape [rows, cols] of one matrix becomes [2*rows, cols/2]. This was
+// once found by the first worker that loaded the model, after the whole search.
+TEST_F(InspectTest, AShapeThatContradictsTheConfigurationIsFoundBeforeAnyWork) {
+  UseCopyOfModel();
+  EditHeader("\"model.language_model.layers.0.self_attn.q_proj.weight\"", "\"shape\":[128,256]", "\"shape\":[256,128]");
+  const absl::Status status = Run().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(status.message()),
+            "tensor 'model.language_model.layers.0.self_attn.q_proj.weight' has shape [256,128]; config.json asks for "
+            "[128,256]");
+  job_.evaluate = false;
+  auto result = Run();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->warnings, testing::Contains(HasSubstr("could not be scored: tensor 'model")));
+}
+
+TEST_F(InspectTest, AMatrixWithoutWeightsIsRefusedUnlessExcluded) {
+  UseCopyOfModel();
+  const std::string header = MakeSafetensorsHeader({{"model.language_model.x.weight", DType::kBF16, {0, 128}}}, {});
+  ASSERT_TRUE(WriteFileAtomically(directory_ + "/model/x.safetensors", header).ok());
+  job_.evaluate = false;
+  const absl::Status status = Run().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(status.message()),
+            "tensor 'model.language_model.x.weight' has shape [0,128], no weights; --exclude it");
+  job_.pins = {{"x.weight", "keep"}};
+  EXPECT_FALSE(Run().ok());
+  job_.excludes = {"x\\.weight"};
+  EXPECT_TRUE(Run().ok()) << Run().status();
 }
 
 TEST_F(InspectTest, ALastChunkOfOneTokenIsRefusedWithTheWayOut) {
