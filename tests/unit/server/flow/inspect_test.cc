@@ -85,6 +85,7 @@ TEST_F(InspectTest, FindsMatricesAndCountsTokens) {
 }
 
 TEST_F(InspectTest, SurvivesItsDocument) {
+  job_.excludes = {"layers\\.0\\."};
   auto result = Run();
   ASSERT_TRUE(result.ok()) << result.status();
   const std::string text = InspectionToJson(result->inspection);
@@ -103,8 +104,15 @@ TEST_F(InspectTest, PinsAndExcludesKeepTheIndicesOfTheOthers) {
   auto result = Run();
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->inspection.tensors.size() + result->inspection.kept.size(), all->inspection.tensors.size());
-  for (const KeptTensor& kept : result->inspection.kept)
+  for (const KeptTensor& kept : result->inspection.kept) {
     EXPECT_EQ(kept.excluded, kept.key.find("layers.0.") != std::string::npos) << kept.key;
+    const TensorRecord& record = all->inspection.tensors.at(static_cast<size_t>(kept.index)).record;
+    EXPECT_EQ(kept.key, record.key);
+    std::string bytes(record.bytes, '\0');
+    ASSERT_TRUE(model_->Read(record.file, record.offset, bytes.data(), bytes.size()).ok());
+    EXPECT_EQ(kept.tensor_sha256, Sha256Hex(bytes));
+  }
+  EXPECT_THAT(result->warnings, testing::IsEmpty());
   bool pinned = false;
   for (const InspectedTensor& tensor : result->inspection.tensors) {
     EXPECT_EQ(tensor.record, all->inspection.tensors.at(static_cast<size_t>(tensor.index)).record);
@@ -113,6 +121,18 @@ TEST_F(InspectTest, PinsAndExcludesKeepTheIndicesOfTheOthers) {
     EXPECT_EQ(tensor.pinned_method, "groupwise_int4");  // the first rule that matches
   }
   EXPECT_TRUE(pinned);
+}
+
+TEST_F(InspectTest, ARuleThatMatchesNoMatrixIsAWarning) {
+  // A pin behind another one of the same matrices matches; embeddings are no quantizable matrices.
+  job_.pins = {{"q_proj", "keep"}, {"layers\\.0\\..*q_proj", "int2_base"}, {"query", "groupwise_int4"}};
+  job_.excludes = {"embed_tokens", "k_proj"};
+  auto result = Run();
+  ASSERT_TRUE(result.ok()) << result.status();
+  const std::string rest =
+      " matches none of the " + std::to_string(result->inspection.facts.quantizable_tensors) + " quantizable matrices";
+  EXPECT_THAT(result->warnings,
+              testing::ElementsAre("--pin query=groupwise_int4" + rest, "--exclude embed_tokens" + rest));
 }
 
 TEST_F(InspectTest, RefusesBeforeAnyWork) {
