@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <type_traits>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/outcome.h"
@@ -49,12 +51,21 @@ absl::Status ReadActivationWeights(const std::string& path, JobSpecification& sp
   return absl::OkStatus();
 }
 
+// The command line library clips a number that no 64 bits hold; an error must show the number that was given.
+std::string CheckFits(const std::string& text) {
+  const size_t first = text.find_first_not_of("+-");
+  int64_t value = 0;
+  const bool digits = first != std::string::npos && text.find_first_not_of("0123456789", first) == std::string::npos;
+  return digits && !absl::SimpleAtoi(text, &value) ? absl::StrCat(text, " is out of range") : "";
+}
+
 }  // namespace
 
 template <typename T>
 CLI::Option* JobOptions::Bind(CLI::App& command, const std::string& name, T JobSpecification::*member,
                               const std::string& text) {
   CLI::Option* option = command.add_option(name, given_.*member, text);
+  if constexpr (std::is_integral_v<T>) option->check(CheckFits);
   overrides_.emplace_back(option, [this, member](JobSpecification& s) { s.*member = given_.*member; });
   return option;
 }
