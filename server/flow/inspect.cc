@@ -251,7 +251,7 @@ absl::StatusOr<InspectResult> Inspect(const JobSpecification& specification, Mod
   }
   SUB1QUANT_RETURN_IF_ERROR(DigestKept(inventory, model, &inspection));
   if (inspection.facts.selection == "text-only")
-    result.warnings.push_back("selection: text-only (no key contains 'language_model')");
+    result.warnings.emplace_back("selection: text-only (no key contains 'language_model')");
   return result;
 }
 
