@@ -101,7 +101,8 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   }
   const std::shared_ptr<grpc::Channel> channel = DialServer(options.server);
   SUB1QUANT_ASSIGN_OR_RETURN(std::unique_ptr<BlobStore> blobs, OpenBlobs(*worker.clock, options, channel));
-  worker.blobs = NewFullStoreGuard(std::move(blobs), worker.metrics());
+  // A service waits until a full disk has room again; `sub1quant run` has to say what it would wait for.
+  worker.blobs = options.fail_when_full ? std::move(blobs) : NewFullStoreGuard(std::move(blobs), worker.metrics());
   PathNames paths = NamesOf(options, roots);
   worker.models = NewModelAccess(std::move(roots), channel);
   const int threads = options.threads > 0 ? options.threads : AvailableThreads();

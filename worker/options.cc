@@ -44,6 +44,7 @@ std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options) {
   app->add_option("--session", options.session)->group("");
   app->add_flag("--trust-model-roots", options.trust_model_roots)->group("");
   app->add_flag("--parent-death", options.parent_death)->group("");
+  app->add_flag("--fail-when-full", options.fail_when_full)->group("");
   return app;
 }
 

@@ -94,7 +94,7 @@ TEST(Options, HelpHidesWhatIsForRunOnly) {
   WorkerOptions options;
   const std::string help = MakeWorkerApp(options)->help();
   EXPECT_THAT(help, HasSubstr("--model-root"));
-  for (const char* hidden : {"--session", "--trust-model-roots", "--parent-death"})
+  for (const char* hidden : {"--session", "--trust-model-roots", "--parent-death", "--fail-when-full"})
     EXPECT_THAT(help, Not(HasSubstr(hidden)));
 }
 
