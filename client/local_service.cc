@@ -158,6 +158,8 @@ absl::StatusOr<std::unique_ptr<LocalService::Child>> LocalService::MakeWorker(in
                        "--trust-model-roots",
                        "--blobs",
                        options_.state + "/blobs",
+                       "--digests",
+                       options_.state + "/tensor-digests",
                        "--device",
                        device,
                        "--threads",

@@ -1,6 +1,6 @@
-// The life of a worker: acquire, execute, report, until told to stop. One thread works (RunWork), another renews
-// (RunRenewals), so that no kernel or file read delays a renewal. Everything that waits or asks stands behind an
-// interface.
+// The life of a worker: acquire, execute, report, until told to stop. One thread asks and reports (RunWork), several
+// lanes execute, another thread renews (RunRenewals), so that no kernel or file read delays a renewal. Everything that
+// waits or asks stands behind an interface.
 #pragma once
 
 #include <atomic>
@@ -16,6 +16,7 @@
 #include "worker/batch.h"
 #include "worker/coordinator.h"
 #include "worker/executor.h"
+#include "worker/lanes.h"
 #include "worker/leases.h"
 #include "worker/metrics.h"
 #include "worker/pause.h"
@@ -36,6 +37,7 @@ class WorkerLoop {
   struct Options {
     std::chrono::milliseconds acquire_wait{20'000};
     uint64_t jitter_seed = 0;
+    int lanes = 1;  // tasks executed beside one another; more than one needs an executor that is thread-safe
   };
 
   WorkerLoop(const Parts& parts, const Options& options);
@@ -45,9 +47,9 @@ class WorkerLoop {
   // Until RunWork has returned.
   void RunRenewals();
 
-  // From any thread. No new task; the current one is finished, those not begun are released.
+  // From any thread. No new task; the current ones are finished, those not begun are released.
   void Drain();
-  // From any thread. As Drain, and the current task is cancelled and everything released at once.
+  // From any thread. As Drain, and the current tasks are cancelled and everything released at once.
   void Abandon();
 
   // One round of RunRenewals: gives up what has run out, renews what is due.
@@ -69,6 +71,12 @@ class WorkerLoop {
     Lease lease;
     std::shared_ptr<TaskContext> context;
   };
+  // In a lane, or waiting for one.
+  struct Running {
+    Work work;
+    Outcome outcome;  // written by the lane
+    std::shared_ptr<Lanes::Job> job;
+  };
 
   // The next leases, now in leases_; empty if there are none yet. Sets fatal_.
   std::vector<Work> AcquireSome();
@@ -76,8 +84,12 @@ class WorkerLoop {
   void TrimBatch(std::vector<Work>& batch);
   // Releases batch[begin, …).
   void GiveBack(const std::vector<Work>& batch, size_t begin);
-  void ExecuteAll(const std::vector<Work>& batch);
-  void ExecuteOne(const Work& work);
+  void Begin(std::vector<Work> batch);
+  // Waits for the task that was begun first and reports it.
+  void FinishFirst();
+  // On the way out: finishes what a lane has begun, releases the rest.
+  void FinishBegun();
+  Outcome ExecuteOne(const Work& work);
   void Report(Outcome outcome);
   // True: settled, one way or another. False: ask again.
   bool TryReport(const Outcome& outcome);
@@ -94,9 +106,11 @@ class WorkerLoop {
   // Of the work thread:
   std::string request_id_;      // of an Acquire whose answer is not known, or ""
   std::deque<Outcome> outbox_;  // at most one batch
+  std::deque<std::unique_ptr<Running>> running_;
   absl::Status fatal_;
   BatchPlanner planner_;
   std::atomic<bool> draining_{false}, abandoned_{false}, finished_{false}, reachable_{true};
+  Lanes lanes_;  // last: its threads use the rest
 };
 
 }  // namespace sub1quant

@@ -22,6 +22,8 @@ std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options) {
                   "NAME=DIR: read models of this root here instead of through the server (repeatable)");
   app->add_option("--blobs", options.blobs, "the server's blob directory, where it is shared");
   app->add_option("--cache", options.cache, "keep blobs that came through the server in this directory");
+  app->add_option("--digests", options.digests,
+                  "keep digests of the models' tensors in this file, so that each is hashed once");
   app->add_option("--metrics", options.metrics,
                   "serve /metrics, /healthz and /readyz at [HOST:]PORT; a port alone: loopback");
   app->add_option("--drain-seconds", options.drain_seconds, "after SIGTERM, how long the current task may take")

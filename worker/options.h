@@ -20,7 +20,7 @@ struct WorkerOptions {
   std::string name;  // "": host name and process id
   std::string session;
   std::vector<std::string> model_roots;
-  std::string blobs, cache;
+  std::string blobs, cache, digests;
   std::string metrics;
   int drain_seconds = 25;
   bool trust_model_roots = false, parent_death = false;
