@@ -159,6 +159,8 @@ absl::StatusOr<std::unique_ptr<LocalService::Child>> LocalService::MakeWorker(in
                        "--fail-when-full",
                        "--blobs",
                        options_.state + "/blobs",
+                       "--digests",
+                       options_.state + "/tensor-digests",
                        "--device",
                        device,
                        "--threads",

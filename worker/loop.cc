@@ -95,16 +95,22 @@ WorkerLoop::WorkerLoop(const Parts& parts, const Options& options)
       stall_watch_(options.stall_patience),
       acquire_backoff_(options.jitter_seed),
       report_backoff_(options.jitter_seed + 1),
-      failure_backoff_(options.jitter_seed + 2) {}
+      failure_backoff_(options.jitter_seed + 2),
+      planner_(options.lanes),
+      lanes_(options.lanes) {}
 
 absl::Status WorkerLoop::RunWork() {
   while (!stopping() && fatal_.ok()) {
-    if (!Flush()) {
+    // Asks for more before the last ones are done, so that no lane waits for an answer of the server.
+    const bool few = static_cast<int>(running_.size()) < lanes_.width();
+    if (few && Flush()) {
+      Begin(AcquireSome());
+    } else if (running_.empty()) {
       Wait(report_backoff_.Next());
-      continue;
     }
-    ExecuteAll(AcquireSome());
+    if (!running_.empty()) FinishFirst();
   }
+  FinishBegun();
   while (!abandoned() && !Flush()) Wait(report_backoff_.Next());
   // Also what an Acquire granted whose answer never came.
   ReleaseLeases({}, fatal_.ok() ? "drained" : "refused");
@@ -125,6 +131,7 @@ void WorkerLoop::RunRenewals() {
 
 void WorkerLoop::Drain() {
   if (!draining_.exchange(true)) spdlog::info("draining: no new task");
+  lanes_.Close();
   parts_.coordinator.StopAcquiring();
   parts_.work_pause.Wake();
 }
@@ -182,8 +189,9 @@ void WorkerLoop::Wait(milliseconds duration) { parts_.work_pause.WaitUntil(parts
 std::vector<WorkerLoop::Work> WorkerLoop::AcquireSome() {
   if (request_id_.empty()) request_id_ = parts_.ids.NewId();
   const SteadyTime sent = parts_.clock.Now();
+  const milliseconds wait = running_.empty() ? options_.acquire_wait : milliseconds(0);
   absl::StatusOr<Coordinator::Acquired> acquired =
-      parts_.coordinator.Acquire({planner_.Wish(), options_.acquire_wait, parts_.executor.LoadedModel(), request_id_});
+      parts_.coordinator.Acquire({planner_.Wish(), wait, parts_.executor.LoadedModel(), request_id_});
   if (!acquired.ok()) {
     if (stopping()) return {};
     if (IsFinal(acquired.status())) {
@@ -191,7 +199,7 @@ std::vector<WorkerLoop::Work> WorkerLoop::AcquireSome() {
       return {};
     }
     NoteServer(acquired.status(), "acquire");
-    Wait(acquire_backoff_.Next());
+    if (running_.empty()) Wait(acquire_backoff_.Next());
     return {};
   }
   NoteServer(absl::OkStatus(), "acquire");
@@ -225,32 +233,61 @@ void WorkerLoop::GiveBack(const std::vector<Work>& batch, size_t begin) {
   for (const std::string& id : ids) leases_.Remove(id);
 }
 
-void WorkerLoop::ExecuteAll(const std::vector<Work>& batch) {
-  for (size_t i = 0; i < batch.size(); ++i) {
-    // A server that is asked to drain this worker may have sent work with the same answer; one task of it is finished.
-    if (stopping() && i > 0) return GiveBack(batch, i);
-    if (ExecuteOne(batch[i])) continue;
-    GiveBack(batch, i + 1);
-    if (!stopping()) Wait(failure_backoff_.Next());
-    return;
+void WorkerLoop::Begin(std::vector<Work> batch) {
+  for (Work& work : batch) {
+    auto running = std::make_unique<Running>(
+        Running{std::move(work), {"", "", "", absl::InternalError("the task has not run"), 0}, nullptr});
+    running->job = lanes_.Begin([this, raw = running.get()] { raw->outcome = ExecuteOne(raw->work); });
+    running_.push_back(std::move(running));
   }
 }
 
-bool WorkerLoop::ExecuteOne(const Work& work) {
+void WorkerLoop::FinishFirst() {
+  const std::unique_ptr<Running> first = std::move(running_.front());
+  running_.pop_front();
+  // Lost before it began: not begun, and nobody waits for a word about it.
+  if (first->work.context->cancelled() && first->job->Withdraw()) return;
+  lanes_.Wait(*first->job);
+  if (first->job->Withdraw()) return GiveBack({first->work}, 0);
+  if (first->outcome.result.ok()) planner_.Ran(first->outcome.stage, first->outcome.seconds);
+  if (Report(std::move(first->outcome))) return;
+  // What the next ones need is out of reach as well.
+  GiveBackWaiting();
+  if (!stopping()) Wait(failure_backoff_.Next());
+}
+
+void WorkerLoop::GiveBackWaiting() {
+  std::vector<Work> untouched;
+  std::deque<std::unique_ptr<Running>> begun;
+  for (std::unique_ptr<Running>& running : running_) {
+    if (running->job->Withdraw()) {
+      untouched.push_back(std::move(running->work));
+    } else {
+      begun.push_back(std::move(running));
+    }
+  }
+  GiveBack(untouched, 0);
+  running_ = std::move(begun);
+}
+
+void WorkerLoop::FinishBegun() {
+  GiveBackWaiting();
+  while (!running_.empty()) FinishFirst();
+}
+
+WorkerLoop::Outcome WorkerLoop::ExecuteOne(const Work& work) {
   const Lease& lease = work.lease;
-  if (work.context->cancelled()) return true;
   Outcome outcome{lease.id, lease.description, StageOrUnknown(lease), NotRun(lease), 0};
   spdlog::debug("begin: {} (attempt {})", lease.description, lease.attempt);
   const SteadyTime begin = parts_.clock.Now();
   if (lease.task.ok()) {
     stall_watch_.Begin({lease.id, lease.description, outcome.stage, lease.expected_seconds, work.context}, begin);
     outcome.result = ExecuteGuarded(parts_.executor, *lease.task, *work.context);
-    stall_watch_.End();
+    stall_watch_.End(lease.id);
   }
   outcome.seconds = std::chrono::duration<double>(parts_.clock.Now() - begin).count();
   work.context->SetProgress(1);
-  if (outcome.result.ok()) planner_.Ran(outcome.stage, outcome.seconds);
-  return Report(std::move(outcome));
+  return outcome;
 }
 
 bool WorkerLoop::Report(Outcome outcome) {

@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -44,6 +45,10 @@ constexpr milliseconds kExitReserve{3'000};
 // EX_TEMPFAIL of sysexits.h: a supervisor starts the worker again.
 constexpr int kStartMeAgain = 75;
 
+// Tasks beside one another: as many as compute, each with a share of the threads, and some that read ahead, hash, or
+// wait for the disk.
+constexpr int kMostComputing = 8, kWaitingLanes = 3;
+
 std::string DefaultName() {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) return absl::StrCat("worker-", getpid());
@@ -74,6 +79,13 @@ PathNames NamesOf(const WorkerOptions& options, const ModelRoots& roots) {
   return names;
 }
 
+absl::StatusOr<std::unique_ptr<TensorDigests>> OpenDigests(const WorkerOptions& options) {
+  if (options.digests.empty()) return std::make_unique<TensorDigests>();
+  absl::StatusOr<std::unique_ptr<TensorDigests>> digests = TensorDigests::Open(options.digests);
+  if (!digests.ok()) return Annotate(digests.status(), "--digests");
+  return digests;
+}
+
 // Everything that main wires, in the order of its making.
 struct Worker {
   std::unique_ptr<Clock> clock = NewSystemClock();
@@ -83,6 +95,9 @@ struct Worker {
   std::unique_ptr<MetricsServer> metrics_server;
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<ModelAccess> models;
+  std::unique_ptr<ThreadBudget> cpu;
+  std::unique_ptr<TensorDigests> digests;
+  std::unique_ptr<TensorLoader> tensors;
   std::unique_ptr<TaskExecutors> executors;
   std::unique_ptr<Coordinator> coordinator;
   std::unique_ptr<WorkerLoop> loop;
@@ -107,8 +122,12 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   PathNames paths = NamesOf(options, roots);
   worker.models = NewModelAccess(std::move(roots), channel);
   const int threads = options.threads > 0 ? options.threads : AvailableThreads();
+  worker.cpu = std::make_unique<ThreadBudget>(threads);
+  SUB1QUANT_ASSIGN_OR_RETURN(worker.digests, OpenDigests(options));
+  worker.tensors = std::make_unique<TensorLoader>(*worker.cpu, *worker.digests);
   worker.executors = std::make_unique<TaskExecutors>(
-      Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), threads}, device.torch_name);
+      Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), *worker.cpu, *worker.tensors},
+      device.torch_name);
 
   const std::string session = options.session.empty() ? worker.ids->NewId() : options.session;
   worker.coordinator =
@@ -121,6 +140,7 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
     spdlog::shutdown();
     std::_Exit(kStartMeAgain);
   };
+  loop.lanes = std::min(threads, kMostComputing) + kWaitingLanes;
   worker.loop = std::make_unique<WorkerLoop>(
       WorkerLoop::Parts{*worker.clock, *worker.work_pause, *worker.renew_pause, *worker.ids, *worker.coordinator,
                         *worker.executors, worker.metrics()},

@@ -28,6 +28,8 @@ std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options) {
          "keep the cache below so many bytes (K, M, G, T: powers of 1024); what was used longest ago goes first")
       ->check(CLI::PositiveNumber)
       ->transform(CLI::AsSizeValue(false));
+  app->add_option("--digests", options.digests,
+                  "keep digests of the models' tensors in this file, so that each is hashed once");
   app->add_option("--metrics", options.metrics,
                   "serve /metrics, /healthz and /readyz at [HOST:]PORT; a port alone: loopback");
   app->add_option("--drain-seconds", options.drain_seconds, "after SIGTERM, how long the current task may take")

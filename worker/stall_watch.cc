@@ -14,30 +14,34 @@ constexpr std::chrono::seconds kGap{30};
 
 void StallWatch::Begin(Running task, SteadyTime now) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  running_ = std::move(task);
-  progress_ = running_->context->progress();
-  moved_ = looked_ = now;
+  if (watched_.empty()) looked_ = now;
+  const double progress = task.context->progress();
+  const std::string id = task.lease_id;
+  watched_.insert_or_assign(id, Watched{std::move(task), progress, now});
 }
 
-void StallWatch::End() {
+void StallWatch::End(const std::string& lease_id) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  running_.reset();
+  watched_.erase(lease_id);
 }
 
 std::optional<StallWatch::Running> StallWatch::Look(SteadyTime now) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (!running_) return std::nullopt;
-  if (now - looked_ > kGap) moved_ += now - looked_;
+  const auto gap = now - looked_ > kGap ? now - looked_ : SteadyTime::duration(0);
   looked_ = now;
-  if (const double progress = running_->context->progress(); progress != progress_) {
-    progress_ = progress;
-    moved_ = now;
+  for (auto& [id, watched] : watched_) {
+    watched.moved = std::min(watched.moved + gap, now);
+    if (const double progress = watched.task.context->progress(); progress != watched.progress) {
+      watched.progress = progress;
+      watched.moved = now;
+    }
+    if (now - watched.moved >= Limit(watched)) return watched.task;
   }
-  return now - moved_ < Limit() ? std::nullopt : running_;
+  return std::nullopt;
 }
 
-std::chrono::milliseconds StallWatch::Limit() const {
-  const std::chrono::milliseconds expected(static_cast<int64_t>(1000 * kTimesExpected * running_->expected_seconds));
+std::chrono::milliseconds StallWatch::Limit(const Watched& watched) const {
+  const std::chrono::milliseconds expected(static_cast<int64_t>(1000 * kTimesExpected * watched.task.expected_seconds));
   return std::max(patience_, expected);
 }
 

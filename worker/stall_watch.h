@@ -1,8 +1,9 @@
-// Whether the task that runs now still moves. A kernel or a file read that never comes back would otherwise hold its
+// Whether the tasks that run now still move. A kernel or a file read that never comes back would otherwise hold its
 // lease for ever, because renewals have a thread of their own.
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,7 +14,7 @@
 
 namespace sub1quant {
 
-// Thread-safe: the working thread begins and ends, the renewing one looks.
+// Thread-safe: the working threads begin and end, the renewing one looks.
 class StallWatch {
  public:
   struct Running {
@@ -26,19 +27,23 @@ class StallWatch {
   explicit StallWatch(std::chrono::milliseconds patience) : patience_(patience) {}
 
   void Begin(Running task, SteadyTime now);
-  void End();
-  // The task, if it stands still for too long. Called every second or so: a gap between two looks is a time in which
+  void End(const std::string& lease_id);
+  // A task that stands still for too long, if there is one. Called every second or so: a gap between two looks is a time in which
   // the whole process stood still (SIGSTOP, a suspended machine) and is nobody's.
   std::optional<Running> Look(SteadyTime now);
 
  private:
-  std::chrono::milliseconds Limit() const;
+  struct Watched {
+    Running task;
+    double progress = 0;
+    SteadyTime moved;
+  };
+  std::chrono::milliseconds Limit(const Watched& watched) const;
 
   const std::chrono::milliseconds patience_;
   std::mutex mutex_;
-  std::optional<Running> running_;  // all guarded by mutex_
-  double progress_ = 0;
-  SteadyTime moved_, looked_;
+  std::map<std::string, Watched> watched_;  // by lease id; both guarded by mutex_
+  SteadyTime looked_;
 };
 
 }  // namespace sub1quant

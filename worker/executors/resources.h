@@ -2,7 +2,9 @@
 #pragma once
 
 #include "core/clock.h"
+#include "core/thread_budget.h"
 #include "quant/artifact/blob_store.h"
+#include "worker/executors/tensor_loader.h"
 #include "worker/metrics.h"
 #include "worker/models.h"
 
@@ -13,7 +15,9 @@ struct Resources {
   ModelAccess& models;
   BlobStore& blobs;
   WorkerMetrics& metrics;
-  int threads = 1;
+  // Of which search and pack take what they compute on; scoring runs alone, on all of it.
+  ThreadBudget& cpu;
+  TensorLoader& tensors;
 };
 
 }  // namespace sub1quant
