@@ -18,10 +18,7 @@ float Encode(const WeightGroup& group, float scale, uint8_t* codes) {
 
 }  // namespace
 
-uint16_t Int4Scale(const WeightGroup& group) {
-  const uint16_t scale = Fp16Bits(group.absmax / 7.0f);
-  return scale == 0 ? kFp16One : scale;
-}
+uint16_t Int4Scale(const WeightGroup& group) { return Int4ScaleBits(group.absmax); }
 
 float EncodeInt4Group(const WeightGroup& group, uint16_t scale, uint8_t* codes) {
   // The weights of a zero group are far below half of its scale 1: codes 0, errors the weights themselves.
