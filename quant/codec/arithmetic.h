@@ -81,6 +81,22 @@ SUB1QUANT_HOST_DEVICE inline uint16_t Int4ScaleBits(float absmax) {
   return scale == 0 ? kFp16One : scale;
 }
 
+// The multipliers of the INT2 formats, docs/formats.md §3: 0.375, 0.5, … 1.0, exact.
+constexpr int kInt2Multipliers = 6;
+SUB1QUANT_HOST_DEVICE inline float Int2Multiplier(int index) { return 0.125f * static_cast<float>(3 + index); }
+
+// Whether RoundToCode(w / scale, 1.0f) is not 0, without a division. Proof: `scale` has 11 significant bits, so scale/2
+// is a float32; the next one above it is at least scale/2 + scale*2^-25 + something, and only quotients above
+// 0.5 + 2^-25 round to more than 0.5, which itself rounds to 0.
+SUB1QUANT_HOST_DEVICE inline bool Int2IsOne(float magnitude, float scale) { return magnitude > 0.5f * scale; }
+
+// |w - q*scale| of the same step, for magnitude = |w|: where q is 0, magnitude <= scale/2 <= the rounded difference;
+// where it is 1, the difference is below the magnitude.
+SUB1QUANT_HOST_DEVICE inline float Int2Error(float magnitude, float scale) {
+  const float difference = Magnitude(magnitude - scale);
+  return difference < magnitude ? difference : magnitude;
+}
+
 // B(v) of docs/formats.md §7 over a power of two of positions: bit 0 first, then the highest down to bit 1.
 template <int kSize>
 inline float ButterflySum(const float* v) {

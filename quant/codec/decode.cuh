@@ -25,7 +25,9 @@ __device__ inline void StoreDense(const DenseBlock& block, size_t index, const f
       *reinterpret_cast<uint4*>(to) = uint4{words[0], words[1], words[2], words[3]};
       return;
     }
-    for (unsigned i = 0; i < count; ++i) to[i] = Bf16Bits(values[i]);
+#pragma unroll
+    for (unsigned i = 0; i < kDecodedAtOnce; ++i)
+      if (i < count) to[i] = Bf16Bits(values[i]);
     return;
   }
   auto* to = static_cast<float*>(block.data) + index;
@@ -34,7 +36,10 @@ __device__ inline void StoreDense(const DenseBlock& block, size_t index, const f
     *reinterpret_cast<float4*>(to + 4) = float4{values[4], values[5], values[6], values[7]};
     return;
   }
-  for (unsigned i = 0; i < count; ++i) to[i] = values[i];
+  // All places by constants: an index into registers would put the values into memory.
+#pragma unroll
+  for (unsigned i = 0; i < kDecodedAtOnce; ++i)
+    if (i < count) to[i] = values[i];
 }
 
 // Source::Decode<kSize>(at, first, out): positions first to first + 7 of group `at` of the block; false for arrays that

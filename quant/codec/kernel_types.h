@@ -29,6 +29,13 @@ struct DenseBlock {
   uint64_t first_group = 0;
 };
 
+// K of int2_error_budget_k{K} of one search, all different, each 1 to 8 and at most the group size; 0 where there is
+// none.
+constexpr int kMaxSearchedCorrections = 3;
+struct SearchedCorrections {
+  int32_t k[kMaxSearchedCorrections] = {};
+};
+
 constexpr int kLimbs = 4;
 constexpr uint64_t kNoBadGroup = ~uint64_t{0};
 

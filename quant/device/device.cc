@@ -115,7 +115,7 @@ class LoadedDevice final : public KernelDevice {
     }
     SearchCall call;
     SUB1QUANT_ASSIGN_OR_RETURN(call.matrix, ToHostMatrix(matrix, group_size));
-    std::copy(plan.ks.begin(), plan.ks.end(), call.ks);
+    std::copy(plan.ks.begin(), plan.ks.end(), call.corrections.k);
     for (const auto& [family, places] :
          {std::pair(KernelFormat::kInt4, plan.int4), {KernelFormat::kInt2Base, plan.int2}}) {
       if (places.empty()) continue;

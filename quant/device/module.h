@@ -27,7 +27,6 @@ constexpr int kMaxKernelArrays = 8;  // of an encoded matrix
 constexpr int kMaxKernelSums = 8;    // of one search
 // K of int2_error_budget_k{K}: the kernels keep the largest eight corrections of a group in registers.
 constexpr int kMaxKernelCorrections = 8;
-constexpr int kMaxSearchedCorrections = 3;  // different K in one search
 
 enum class ModuleCode : int32_t {
   kDone = 0,
@@ -62,8 +61,8 @@ struct HostMatrix {
 struct SearchCall {
   HostMatrix matrix;
   KernelFormat family = KernelFormat::kInt4;  // kInt4, or kInt2Base for all INT2 formats
-  int32_t ks[kMaxSearchedCorrections] = {};   // INT2: different K to evaluate, 0 where there is none
-  // Out. kInt4: one; INT2: int2_base, int2_binary_residual, then `ks`. Limbs of 32 bits in 64, low first.
+  SearchedCorrections corrections;            // of the INT2 family
+  // Out. kInt4: one; INT2: int2_base, int2_binary_residual, then `corrections`. Limbs of 32 bits in 64, low first.
   uint64_t sums[kMaxKernelSums][kLimbs] = {};
 };
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "quant/codec/int2_group/int2_cuda.h"
 #include "quant/codec/int4_group/int4_cuda.h"
 #include "quant/device/cuda/handles.h"
 #include "quant/device/cuda/row_pipeline.h"
@@ -62,6 +63,17 @@ WeightBlock WeightsOf(const RowBlock& block, const HostMatrix& matrix, const Sha
   return weights;
 }
 
+uint16_t* Scales(uint8_t* array) { return reinterpret_cast<uint16_t*>(array); }
+
+Int4Arrays Int4Places(const std::vector<uint8_t*>& arrays) { return {Scales(arrays[0]), arrays[1]}; }
+
+// Arrays that a format does not have are null.
+Int2Arrays Int2Places(std::vector<uint8_t*> arrays) {
+  arrays.resize(kMaxKernelArrays, nullptr);
+  return {arrays[0], Scales(arrays[1]), arrays[2], Scales(arrays[3]),
+          arrays[4], arrays[5],         arrays[6], Scales(arrays[7])};
+}
+
 class CudaDevice final : public ModuleDevice {
  public:
   CudaDevice(int index, const DeviceFacts& facts, size_t slot_bytes)
@@ -108,10 +120,27 @@ class CudaDevice final : public ModuleDevice {
     RunReport report;
     const ModuleResult result =
         RunWeights(call->matrix, {}, &report, [&](const WeightBlock& weights, const RowBlock& block) {
-          return LaunchInt4Search(LaunchIn(block.stream), weights, call->matrix.group_size, block.report);
+          const Launch launch = LaunchIn(block.stream);
+          const int group_size = call->matrix.group_size;
+          if (call->family == KernelFormat::kInt4) return LaunchInt4Search(launch, weights, group_size, block.report);
+          return LaunchInt2Search(launch, weights, group_size, call->corrections, block.report);
         });
     std::memcpy(call->sums, report.limbs, sizeof(call->sums));
     return result;
+  }
+
+  cudaError_t StartEncode(const EncodeCall& call, const WeightBlock& weights, const RowBlock& block) const {
+    const Launch launch = LaunchIn(block.stream);
+    const int group_size = call.matrix.group_size;
+    switch (call.method.format) {
+      case KernelFormat::kInt4:
+        return LaunchInt4Encode(launch, weights, group_size, Int4Places(block.out), block.report);
+      case KernelFormat::kInt2Corrected:
+        return LaunchInt2CorrectedEncode(launch, weights, group_size, call.method.parameter, Int2Places(block.out),
+                                         block.report);
+      default:
+        return LaunchInt2BinaryEncode(launch, weights, group_size, Int2Places(block.out), block.report);
+    }
   }
 
   ModuleResult RunEncode(EncodeCall* call) {
@@ -120,13 +149,20 @@ class CudaDevice final : public ModuleDevice {
     std::vector<RowsOut> out;
     for (int i = 0; i < arrays.count; ++i) out.push_back({call->arrays[i], arrays.bits[i] * shape.groups_per_row});
     RunReport report;
-    const ModuleResult result =
-        RunWeights(call->matrix, out, &report, [&](const WeightBlock& weights, const RowBlock& block) {
-          return LaunchInt4Encode(LaunchIn(block.stream), weights, call->matrix.group_size,
-                                  {reinterpret_cast<uint16_t*>(block.out[0]), block.out[1]}, block.report);
-        });
-    std::memcpy(call->sum, report.limbs, sizeof(call->sum));
+    const ModuleResult result = RunWeights(
+        call->matrix, out, &report,
+        [&](const WeightBlock& weights, const RowBlock& block) { return StartEncode(*call, weights, block); });
+    // The INT2 kernel without corrections reports int2_base and int2_binary_residual.
+    const int place = call->method.format == KernelFormat::kInt2Binary ? 1 : 0;
+    std::memcpy(call->sum, report.limbs[place], sizeof(call->sum));
     return result;
+  }
+
+  cudaError_t StartDecodeOf(const DecodeCall& call, const DenseBlock& dense, const RowBlock& block) const {
+    const Launch launch = LaunchIn(block.stream);
+    if (call.method.format == KernelFormat::kInt4)
+      return LaunchInt4Decode(launch, dense, call.group_size, Int4Places(block.in), block.report);
+    return LaunchInt2Decode(launch, dense, call.group_size, call.method.parameter, Int2Places(block.in), block.report);
   }
 
   ModuleResult RunDecode(const DecodeCall& call) {
@@ -147,9 +183,7 @@ class CudaDevice final : public ModuleDevice {
       dense.cols = static_cast<uint32_t>(shape.cols);
       dense.groups_per_row = static_cast<uint32_t>(shape.groups_per_row);
       dense.first_group = static_cast<uint64_t>(block.first_row * shape.groups_per_row);
-      CheckCuda(LaunchInt4Decode(LaunchIn(block.stream), dense, call.group_size,
-                                 {reinterpret_cast<uint16_t*>(block.in[0]), block.in[1]}, block.report),
-                "starting a kernel");
+      CheckCuda(StartDecodeOf(call, dense, block), "starting a kernel");
     });
     if (report.first_bad != kNoBadGroup) return {ModuleCode::kBadGroup, report.first_bad};
     return {};

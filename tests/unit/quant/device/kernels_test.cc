@@ -17,7 +17,9 @@ using testing::WeightMatrix;
 using testing::WeightSource;
 
 const std::vector<std::string>& KernelMethods() {
-  static const std::vector<std::string> methods = {"groupwise_int4"};
+  static const std::vector<std::string> methods = {"groupwise_int4",       "int2_base",
+                                                   "int2_binary_residual", "int2_error_budget_k4",
+                                                   "int2_error_budget_k8", "int2_error_budget_k3"};
   return methods;
 }
 
@@ -81,6 +83,32 @@ TEST_P(Kernels, DecodeGivesTheValuesOfTheScalarCode) {
   });
 }
 
+// Every K that has a kernel.
+TEST_P(Kernels, AllNumbersOfCorrections) {
+  const WeightMatrix matrix = WeightSource(99).Matrix(dtype(), 7, 3 * group_size() + 5, group_size());
+  for (int k = 1; k <= kMaxKernelCorrections; ++k) {
+    const std::string method = "int2_error_budget_k" + std::to_string(k);
+    const EncodeOptions options{.group_size = group_size()};
+    const auto want = FindCodec(method)->Encode(matrix.view(), options);
+    const auto got = device_->Encode(matrix.view(), method, options);
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(got->error, want->error) << method;
+    for (size_t i = 0; i < want->arrays.size(); ++i)
+      EXPECT_EQ(got->arrays[i].bytes, want->arrays[i].bytes) << method << " " << want->arrays[i].name;
+    EXPECT_EQ(device_->Search(matrix.view(), group_size(), {method})->front().error, want->error) << method;
+  }
+}
+
+TEST_P(Kernels, BaseKeepsIgnoredArrays) {
+  const WeightMatrix matrix = WeightSource(98).Matrix(dtype(), 5, 2 * group_size() + 1, group_size());
+  const EncodeOptions options{.group_size = group_size(), .keep_ignored_arrays = true};
+  const auto want = FindCodec("int2_base")->Encode(matrix.view(), options);
+  const auto got = device_->Encode(matrix.view(), "int2_base", options);
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(got->arrays.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(got->arrays[i].bytes, want->arrays[i].bytes) << want->arrays[i].name;
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Kernels,
                          ::testing::Combine(::testing::Values(32, 64, 128, 256),
                                             ::testing::Values(DType::kBF16, DType::kF16, DType::kF32)),
@@ -119,6 +147,23 @@ TEST(KernelRefusals, ScalesThatAreNotFinite) {
   }
 }
 
+TEST(KernelRefusals, CorrectionsOutsideTheGroup) {
+  const auto device = OpenHostDevice();
+  const WeightMatrix matrix = WeightSource(11).Matrix(DType::kBF16, 9, 128, 64);
+  std::vector<float> out(static_cast<size_t>(matrix.size()));
+  const auto encoded = FindCodec("int2_error_budget_k4")->Encode(matrix.view(), {.group_size = 64});
+  const auto spoil = [&](const std::string& array, size_t index, uint8_t value) {
+    EncodedMatrix spoilt = *encoded;
+    for (EncodedArray& one : spoilt.arrays)
+      if (one.name == array) one.bytes.at(index) = value;
+    return device->Decode(spoilt, DType::kF32, out.data());
+  };
+  EXPECT_EQ(spoil("outlier_indices", 4 * 5 + 3, 63), absl::OkStatus());
+  EXPECT_EQ(spoil("outlier_indices", 4 * 5 + 3, 64), absl::OutOfRangeError("the device refuses group 5"));
+  EXPECT_EQ(spoil("outlier_counts", 17, 3), absl::OkStatus());
+  EXPECT_EQ(spoil("outlier_counts", 17, 5), absl::OutOfRangeError("the device refuses group 17"));
+}
+
 TEST(KernelRefusals, RowsThatFitNoBuffer) {
   const auto device = OpenHostDevice();
   const WeightMatrix matrix = WeightSource(9).Matrix(DType::kF32, 2, 8192, 128);
@@ -131,6 +176,13 @@ TEST(KernelRefusals, WhatNoKernelTakes) {
   const WeightMatrix matrix = WeightSource(10).Matrix(DType::kF32, 2, 128, 128);
   EXPECT_EQ(device->Search(matrix.view(), 128, {"int2_error_budget_k9"}).status().code(),
             absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(
+      device
+          ->Search(matrix.view(), 128,
+                   {"int2_error_budget_k1", "int2_error_budget_k2", "int2_error_budget_k3", "int2_error_budget_k4"})
+          .status()
+          .code(),
+      absl::StatusCode::kUnimplemented);
   EXPECT_EQ(device->Search(matrix.view(), 96, KernelMethods()).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(device->Search({matrix.bytes.data(), DType::kF64, 1, 128}, 128, KernelMethods()).status().code(),
             absl::StatusCode::kInvalidArgument);
