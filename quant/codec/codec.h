@@ -74,6 +74,12 @@ class Codec {
   // InvalidArgument naming row and column (or group) for NaN, Inf, scale overflow. The result does not depend on
   // `threads`.
   virtual absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const EncodeOptions& options) const = 0;
+  // What Encode returns before a group is encoded: all arrays, zeroed, in the order in which the kernels of a device
+  // take them, error 0. InvalidArgument as Encode.
+  virtual absl::StatusOr<EncodedMatrix> Prepare(int64_t rows, int64_t cols, const EncodeOptions& options) const = 0;
+  // The arrays of an encoded matrix in that order, names, types and shapes checked; null for an ignored one that is not
+  // there.
+  virtual absl::StatusOr<std::vector<const uint8_t*>> CheckArrays(const EncodedMatrix& encoded) const = 0;
   // Rows [first_row, first_row + row_count) to float32 [row_count, cols]. Checks names, types and shapes of the arrays
   // and every index in them; never reads outside.
   virtual absl::Status Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const = 0;

@@ -53,23 +53,31 @@ uint64_t GroupCodec::StoredBytes(int64_t rows, int64_t cols, int group_size) con
   return bytes;
 }
 
-absl::StatusOr<EncodedMatrix> GroupCodec::Encode(const MatrixView& matrix, const EncodeOptions& options) const {
-  SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, options.group_size));
+absl::StatusOr<EncodedMatrix> GroupCodec::Prepare(int64_t rows, int64_t cols, const EncodeOptions& options) const {
+  SUB1QUANT_RETURN_IF_ERROR(CheckGroupSize(options.group_size));
+  SUB1QUANT_RETURN_IF_ERROR(CheckShape(rows, cols, options.group_size));
   SUB1QUANT_RETURN_IF_ERROR(CheckSize(options.group_size));
-  const MatrixShape shape{matrix.rows, matrix.cols, options.group_size};
+  const MatrixShape shape{rows, cols, options.group_size};
   EncodedMatrix encoded;
   encoded.method = method_;
   encoded.rows = shape.rows;
   encoded.cols = shape.cols;
   encoded.group_size = shape.group_size;
   std::vector<ArraySpec> specs = Arrays(shape);
-  std::vector<ArraySpec> ignored = IgnoredArrays(shape);
-  if (options.keep_ignored_arrays) specs.insert(specs.end(), ignored.begin(), ignored.end());
+  if (options.keep_ignored_arrays)
+    for (ArraySpec& spec : IgnoredArrays(shape)) specs.push_back(std::move(spec));
   for (const ArraySpec& spec : specs)
     encoded.arrays.push_back({spec.name, spec.dtype, spec.shape, std::vector<uint8_t>(spec.bytes())});
+  return encoded;
+}
+
+absl::StatusOr<EncodedMatrix> GroupCodec::Encode(const MatrixView& matrix, const EncodeOptions& options) const {
+  SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, options.group_size));
+  SUB1QUANT_ASSIGN_OR_RETURN(EncodedMatrix encoded, Prepare(matrix.rows, matrix.cols, options));
+  const MatrixShape shape{matrix.rows, matrix.cols, options.group_size};
   std::vector<uint8_t*> arrays;
   for (EncodedArray& array : encoded.arrays) arrays.push_back(array.bytes.data());
-  if (!options.keep_ignored_arrays) arrays.resize(arrays.size() + ignored.size(), nullptr);
+  arrays.resize(Arrays(shape).size() + IgnoredArrays(shape).size(), nullptr);
 
   std::vector<ExactSum> sums(static_cast<size_t>(RowBlockCount(matrix)));
   const Implementation& implementation =

@@ -33,6 +33,8 @@ class GroupCodec : public Codec {
   int version() const final { return version_; }
   uint64_t StoredBytes(int64_t rows, int64_t cols, int group_size) const final;
   absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const EncodeOptions& options) const final;
+  absl::StatusOr<EncodedMatrix> Prepare(int64_t rows, int64_t cols, const EncodeOptions& options) const final;
+  absl::StatusOr<std::vector<const uint8_t*>> CheckArrays(const EncodedMatrix& encoded) const final;
   absl::Status Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const final;
 
  protected:
@@ -56,8 +58,6 @@ class GroupCodec : public Codec {
   virtual void FillTails(const MatrixShape&, const std::vector<uint8_t*>&) const {}
 
  private:
-  absl::StatusOr<std::vector<const uint8_t*>> CheckArrays(const EncodedMatrix& encoded) const;
-
   std::string method_;
   int version_;
 };

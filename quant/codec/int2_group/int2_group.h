@@ -8,9 +8,6 @@
 
 namespace sub1quant {
 
-constexpr float kInt2Multipliers[] = {0.375f, 0.5f, 0.625f, 0.75f, 0.875f, 1.0f};
-constexpr int kInt2MultiplierCount = 6;
-
 // True where these formats must refuse: fp16(absmax) is infinite (the scale at multiplier 1).
 bool Int2ScaleOverflows(float absmax);
 
@@ -23,7 +20,7 @@ struct Int2Request {
 
 // What was kept for one format: the multiplier that its own rule picks, and S of docs/formats.md §7 of each lane.
 struct Int2Choice {
-  uint8_t multipliers[kTileLanes];  // in the order of kInt2Multipliers
+  uint8_t multipliers[kTileLanes];  // their numbers, see Int2Multiplier
   float sums[kTileLanes];
 };
 struct Int2Choices {

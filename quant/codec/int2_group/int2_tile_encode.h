@@ -21,8 +21,8 @@ class Int2Lanes {
     zero_group_ = V::Equal(V::RoundToFp16(V::Div(absmax, V::Set(7.0f))), V::Set(0.0f));
     float chosen[V::kLanes];
     for (int i = 0; i < V::kLanes; ++i)
-      chosen[i] = lane + i < tile.lanes ? kInt2Multipliers[multipliers[lane + i]] : kInt2Multipliers[0];
-    const Float multiplier = V::Select(zero_group_, V::Set(kInt2Multipliers[0]), V::Load(chosen));
+      chosen[i] = lane + i < tile.lanes ? Int2Multiplier(multipliers[lane + i]) : Int2Multiplier(0);
+    const Float multiplier = V::Select(zero_group_, V::Set(Int2Multiplier(0)), V::Load(chosen));
     s_ = V::RoundToFp16(V::Mul(multiplier, V::Select(zero_group_, V::Set(1.0f), absmax)));
     half_ = V::Mul(s_, V::Set(0.5f));
     const Float sum = Butterfly<kSize>::template Sum<V>([this](int i) { return V::Abs(Error(i)); });

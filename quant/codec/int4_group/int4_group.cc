@@ -7,17 +7,12 @@
 namespace sub1quant {
 namespace {
 
-// fp16(absmax/7), 1 in a zero group, whose weights are far below half of it: codes 0, errors the weights themselves.
-uint16_t Scale(float absmax) {
-  const uint16_t scale = Fp16Bits(absmax / 7.0f);
-  return scale == 0 ? kFp16One : scale;
-}
-
 struct Group {
   alignas(64) float q[kMaxGroupSize];
   alignas(64) float error[kMaxGroupSize];
 };
 
+// The weights of a zero group are far below half of its scale 1: codes 0, errors the weights themselves.
 template <int kSize>
 float Encode(const WeightGroup& group, float scale, Group* out) {
   for (int i = 0; i < kSize; ++i) out->q[i] = RoundToCode(group.weights[i] / scale, 7.0f);
@@ -32,18 +27,19 @@ float EncodeGroup(const WeightTile& tile, int lane, uint16_t scale, Group* out) 
 
 }  // namespace
 
-bool Int4ScaleOverflows(float absmax) { return Fp16Bits(absmax / 7.0f) == kFp16Infinity; }
+bool Int4ScaleOverflows(float absmax) { return Int4ScaleBits(absmax) == kFp16Infinity; }
 
 void EvaluateInt4Reference(const WeightTile& tile, float* sums) {
   Group group;
-  for (int lane = 0; lane < tile.lanes; ++lane) sums[lane] = EncodeGroup(tile, lane, Scale(tile.absmax[lane]), &group);
+  for (int lane = 0; lane < tile.lanes; ++lane)
+    sums[lane] = EncodeGroup(tile, lane, Int4ScaleBits(tile.absmax[lane]), &group);
 }
 
 void EncodeInt4Reference(const WeightTile& tile, Int4Tile* out) {
   std::fill(&out->words[0][0], &out->words[tile.group_size / 8][0], 0u);
   Group group;
   for (int lane = 0; lane < tile.lanes; ++lane) {
-    out->scales[lane] = Scale(tile.absmax[lane]);
+    out->scales[lane] = Int4ScaleBits(tile.absmax[lane]);
     out->sums[lane] = EncodeGroup(tile, lane, out->scales[lane], &group);
     for (int i = 0; i < tile.group_size; ++i)
       PutCode<4>(static_cast<uint32_t>(static_cast<int>(group.q[i]) + 8), i, lane, out->words);
