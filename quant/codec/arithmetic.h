@@ -47,12 +47,6 @@ SUB1QUANT_HOST_DEVICE inline uint16_t Bf16Bits(float value) {
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-// To nearest even. Not for NaN.
-inline uint16_t Bf16Bits(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
 // clamp(round to nearest even, -limit, limit); clamping first gives the same and keeps |x| small enough for the magic
 // sum. The result of a negative x that rounds to zero is +0.
 SUB1QUANT_HOST_DEVICE inline float RoundToCode(float x, float limit) {
@@ -92,8 +86,8 @@ constexpr int kInt2Multipliers = 6;
 SUB1QUANT_HOST_DEVICE inline float Int2Multiplier(int index) { return 0.125f * static_cast<float>(3 + index); }
 
 // Whether RoundToCode(w / scale, 1.0f) is not 0, without a division. Proof: `scale` has 11 significant bits, so scale/2
-// is a float32; the next one above it is at least scale/2 + scale*2^-25 + something, and only quotients above
-// 0.5 + 2^-25 round to more than 0.5, which itself rounds to 0.
+// is a float32. The next one above it is scale/2 * (1 + d) with d > 2^-24, so its quotient is above 0.5 + 2^-25, the middle
+// between 0.5 and the next float32, and is rounded to more than 0.5; 0.5 itself is rounded to the code 0.
 SUB1QUANT_HOST_DEVICE inline bool Int2IsOne(float magnitude, float scale) { return magnitude > 0.5f * scale; }
 
 // |w - q*scale| of the same step, for magnitude = |w|: where q is 0, magnitude <= scale/2 <= the rounded difference;

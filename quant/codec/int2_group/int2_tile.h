@@ -1,10 +1,7 @@
 // The INT2 formats on a tile, for a vector type of quant/codec/simd.
 //
-// All of their errors are odd in w, and the sums are of squares, so the search works on magnitudes: |e| = |w| or
-// ||w| - s|, |t| = ||e| - r|. The base code is 1 where round(|w| / s) is, that is where |w| > s/2: s has 11 significant
-// bits, so s/2 is a float32, and a float32 above it is above by more than half of what the quotient's rounding to 0.5
-// could hide. There |w| - s is exact and the smaller magnitude, below s/2 it is the larger one: |e| = min(|w|, ||w| -
-// s|).
+// All of their errors are odd in w, and the sums are of squares, so the search works on magnitudes: |e| is that of
+// Int2Error (arithmetic.h, with the proof), |t| = ||e| - r|.
 #pragma once
 
 #include "quant/codec/arithmetic.h"

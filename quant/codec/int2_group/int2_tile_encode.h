@@ -51,7 +51,7 @@ class Int2Lanes {
  private:
   Float Weight(int i) const { return V::Keep(V::Not(zero_group_), V::Load(weights_ + i * kTileLanes)); }
 
-  // q*s; why the comparison is the rounding of the quotient stands in int2_tile.h.
+  // q*s; why a comparison decides is proved at Int2IsOne (arithmetic.h).
   Float Base(Float w) const {
     const Float low = V::Keep(V::Less(w, V::Sub(V::Set(-0.0f), half_)), V::Sub(V::Set(-0.0f), s_));
     return V::Select(V::Less(half_, w), s_, low);
