@@ -155,6 +155,12 @@ class IntegerCodec final : public Codec {
     return encoded;
   }
 
+  absl::StatusOr<EncodedMatrix> Prepare(int64_t rows, int64_t cols, const EncodeOptions& options) const override {
+    return plain_.Prepare(rows, cols, options);
+  }
+  absl::StatusOr<std::vector<const uint8_t*>> CheckArrays(const EncodedMatrix& encoded) const override {
+    return plain_.CheckArrays(encoded);
+  }
   absl::Status Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const override {
     return plain_.Decode(encoded, first_row, row_count, out);
   }
