@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "worker/leases.h"
 #include "worker/metrics.h"
 #include "worker/pause.h"
+#include "worker/stall_watch.h"
 
 namespace sub1quant {
 
@@ -36,6 +38,9 @@ class WorkerLoop {
   struct Options {
     std::chrono::milliseconds acquire_wait{20'000};
     uint64_t jitter_seed = 0;
+    std::chrono::milliseconds stall_patience = std::chrono::minutes(10);  // see StallWatch
+    // The running task stands still for good, all is reported and released: ends the process.
+    std::function<void()> on_stall = [] {};
   };
 
   WorkerLoop(const Parts& parts, const Options& options);
@@ -52,6 +57,8 @@ class WorkerLoop {
 
   // One round of RunRenewals: gives up what has run out, renews what is due.
   void RenewDue();
+  // Another part of that round: gives up on a task that stands still, and on this process with it.
+  void CheckStall();
 
  private:
   // A task that has ended but is not yet reported.
@@ -77,26 +84,29 @@ class WorkerLoop {
   // Releases batch[begin, …).
   void GiveBack(const std::vector<Work>& batch, size_t begin);
   void ExecuteAll(const std::vector<Work>& batch);
-  void ExecuteOne(const Work& work);
-  void Report(Outcome outcome);
+  // False: what tasks need is out of reach, the next one would fare no better.
+  bool ExecuteOne(const Work& work);
+  bool Report(Outcome outcome);
   // True: settled, one way or another. False: ask again.
   bool TryReport(const Outcome& outcome);
   void Settle(const Outcome& outcome, const std::string& result);
   // Reports what waits; true if nothing is left.
   bool Flush();
-  void ReleaseLeases(const std::vector<std::string>& ids);
+  void ReleaseLeases(const std::vector<std::string>& ids, const std::string& exit_reason);
   void NoteServer(const absl::Status& status, const std::string& call);
 
   Parts parts_;
   Options options_;
   LeaseTable leases_;
+  StallWatch stall_watch_;
   Backoff acquire_backoff_, report_backoff_, failure_backoff_;
   // Of the work thread:
   std::string request_id_;      // of an Acquire whose answer is not known, or ""
   std::deque<Outcome> outbox_;  // at most one batch
   absl::Status fatal_;
   BatchPlanner planner_;
-  std::atomic<bool> draining_{false}, abandoned_{false}, finished_{false}, reachable_{true};
+  std::atomic<bool> draining_{false}, abandoned_{false}, finished_{false}, stalled_{false}, reachable_{true},
+      server_full_{false};
 };
 
 }  // namespace sub1quant
