@@ -116,6 +116,7 @@ absl::Status Serve(const ServerOptions& options, ShutdownSignals& signals) {
     workers.Stop();
     listener->server->Shutdown(std::chrono::system_clock::now() + kShutdown);
   }
+  if (admin.listener.server != nullptr) admin.listener.server->Shutdown(std::chrono::system_clock::now());
   conductor.Stop();
   conducting.join();
   return listener.status();

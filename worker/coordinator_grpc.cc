@@ -27,6 +27,15 @@ milliseconds TtlFrom(double seconds) {
   return milliseconds(static_cast<int64_t>(std::clamp(seconds, 1.0, 3600.0) * 1000));
 }
 
+// Cut between characters: proto3 carries no broken UTF-8, and a report that cannot be read would be sent for ever.
+std::string Shortened(std::string message) {
+  if (message.size() <= kMaxMessage) return message;
+  size_t end = kMaxMessage;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0) == 0x80) --end;
+  message.resize(end);
+  return message;
+}
+
 double ExpectedFrom(double seconds) { return std::isfinite(seconds) ? std::clamp(seconds, 0.0, 1e6) : 0; }
 
 absl::StatusOr<Task> TaskFrom(const v1::Task& proto) {
@@ -104,7 +113,7 @@ class GrpcCoordinator final : public Coordinator {
     *request.mutable_worker() = identity_;
     request.set_lease_id(lease_id);
     request.set_code(static_cast<int>(failure.code()));
-    request.set_message(paths_.Shown(std::string(failure.message())).substr(0, kMaxMessage));
+    request.set_message(Shortened(paths_.Shown(std::string(failure.message()))));
     return CallUnary(*stub_, &Stub::Fail, request, kCallTimeout).status();
   }
 

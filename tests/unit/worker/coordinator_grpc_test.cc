@@ -169,6 +169,15 @@ TEST_F(GrpcCoordinatorTest, FailuresNameModelsAndNotWhereTheyLie) {
   EXPECT_EQ(server_.fail.message(), "read models/a/config.json: gone");
 }
 
+TEST_F(GrpcCoordinatorTest, ALongFailureIsCutBetweenCharacters) {
+  for (size_t shift = 0; shift < 4; ++shift) {
+    std::string message(shift, 'x');
+    while (message.size() < 5000) message += "\U0001F4A5";
+    EXPECT_EQ(coordinator_->Fail("b", absl::InternalError(message)), absl::OkStatus());
+    EXPECT_EQ(server_.fail.message(), message.substr(0, shift + (4096 - shift) / 4 * 4));
+  }
+}
+
 TEST_F(GrpcCoordinatorTest, ANonsensicalExpectationIsNone) {
   for (const double expected :
        {-5.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
