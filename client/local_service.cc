@@ -156,6 +156,7 @@ absl::StatusOr<std::unique_ptr<LocalService::Child>> LocalService::MakeWorker(in
                        "--model-root",
                        absl::StrCat(kLocalRoot, "=", options_.model_directory),
                        "--trust-model-roots",
+                       "--fail-when-full",
                        "--blobs",
                        options_.state + "/blobs",
                        "--digests",

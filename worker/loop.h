@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "worker/leases.h"
 #include "worker/metrics.h"
 #include "worker/pause.h"
+#include "worker/stall_watch.h"
 
 namespace sub1quant {
 
@@ -38,6 +40,9 @@ class WorkerLoop {
     std::chrono::milliseconds acquire_wait{20'000};
     uint64_t jitter_seed = 0;
     int lanes = 1;  // tasks executed beside one another; more than one needs an executor that is thread-safe
+    std::chrono::milliseconds stall_patience = std::chrono::minutes(10);  // see StallWatch
+    // A running task stands still for good, all is reported and released: ends the process.
+    std::function<void()> on_stall = [] {};
   };
 
   WorkerLoop(const Parts& parts, const Options& options);
@@ -54,6 +59,8 @@ class WorkerLoop {
 
   // One round of RunRenewals: gives up what has run out, renews what is due.
   void RenewDue();
+  // Another part of that round: gives up on a task that stands still, and on this process with it.
+  void CheckStall();
 
  private:
   // A task that has ended but is not yet reported.
@@ -87,21 +94,25 @@ class WorkerLoop {
   void Begin(std::vector<Work> batch);
   // Waits for the task that was begun first and reports it.
   void FinishFirst();
+  // Releases what no lane has begun.
+  void GiveBackWaiting();
   // On the way out: finishes what a lane has begun, releases the rest.
   void FinishBegun();
   Outcome ExecuteOne(const Work& work);
-  void Report(Outcome outcome);
+  // False: what tasks need is out of reach, the next one would fare no better.
+  bool Report(Outcome outcome);
   // True: settled, one way or another. False: ask again.
   bool TryReport(const Outcome& outcome);
   void Settle(const Outcome& outcome, const std::string& result);
   // Reports what waits; true if nothing is left.
   bool Flush();
-  void ReleaseLeases(const std::vector<std::string>& ids);
+  void ReleaseLeases(const std::vector<std::string>& ids, const std::string& exit_reason);
   void NoteServer(const absl::Status& status, const std::string& call);
 
   Parts parts_;
   Options options_;
   LeaseTable leases_;
+  StallWatch stall_watch_;
   Backoff acquire_backoff_, report_backoff_, failure_backoff_;
   // Of the work thread:
   std::string request_id_;      // of an Acquire whose answer is not known, or ""
@@ -109,7 +120,8 @@ class WorkerLoop {
   std::deque<std::unique_ptr<Running>> running_;
   absl::Status fatal_;
   BatchPlanner planner_;
-  std::atomic<bool> draining_{false}, abandoned_{false}, finished_{false}, reachable_{true};
+  std::atomic<bool> draining_{false}, abandoned_{false}, finished_{false}, stalled_{false}, reachable_{true},
+      server_full_{false};
   Lanes lanes_;  // last: its threads use the rest
 };
 

@@ -1,4 +1,5 @@
-// sub1quant-worker: wiring, signals, exit codes. 0 drained · 1 the server refuses this worker · 2 wrong usage.
+// sub1quant-worker: wiring, signals, exit codes. 0 drained · 1 the server refuses this worker · 2 wrong usage ·
+// 75 a task stands still: start me again.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -22,11 +23,15 @@
 #include "core/status.h"
 #include "core/version.h"
 #include "proto/channel/channel.h"
+#include "proto/channel/grpc_log.h"
 #include "proto/channel/remote_blobs.h"
+#include "quant/codec/implementations.h"
 #include "quant/eval/torch/scorer.h"
 #include "spdlog/spdlog.h"
+#include "worker/bounded_cache.h"
 #include "worker/device.h"
 #include "worker/executors/executors.h"
+#include "worker/full_store.h"
 #include "worker/loop.h"
 #include "worker/options.h"
 
@@ -37,6 +42,8 @@ using std::chrono::milliseconds;
 
 // What is left of --drain-seconds for releasing and leaving once the current task has had its time.
 constexpr milliseconds kExitReserve{3'000};
+// EX_TEMPFAIL of sysexits.h: a supervisor starts the worker again.
+constexpr int kStartMeAgain = 75;
 
 // Tasks beside one another: as many as compute, each with a share of the threads, and some that read ahead, hash, or
 // wait for the disk.
@@ -48,16 +55,28 @@ std::string DefaultName() {
   return absl::StrCat(host.data(), "-", getpid());
 }
 
-absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobs(const WorkerOptions& options,
+absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobs(const Clock& clock, const WorkerOptions& options,
                                                      const std::shared_ptr<grpc::Channel>& channel) {
   if (!options.blobs.empty()) return OpenBlobDirectory(options.blobs);
   RemoteBlobOptions remote;
   if (!options.cache.empty()) {
     SUB1QUANT_RETURN_IF_ERROR(MakeDirectories(options.cache));
-    SUB1QUANT_ASSIGN_OR_RETURN(remote.cache, OpenBlobDirectory(options.cache));
+    SUB1QUANT_ASSIGN_OR_RETURN(remote.cache, options.cache_size > 0
+                                                 ? OpenBoundedCache(clock, options.cache, options.cache_size)
+                                                 : OpenBlobDirectory(options.cache));
     remote.spool_directory = options.cache;
   }
   return NewRemoteBlobStore(channel, std::move(remote));
+}
+
+// What the server is told of this machine's directories. `sub1quant run` names the user's own: they are shown.
+PathNames NamesOf(const WorkerOptions& options, const ModelRoots& roots) {
+  PathNames names;
+  if (options.trust_model_roots) return names;
+  for (const auto& [name, directory] : roots.directories) names.Add(directory, name);
+  names.Add(options.blobs, "blobs");
+  names.Add(options.cache, "cache");
+  return names;
 }
 
 absl::StatusOr<std::unique_ptr<TensorDigests>> OpenDigests(const WorkerOptions& options) {
@@ -97,7 +116,10 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
     spdlog::info("metrics on port {}", worker.metrics_server->port());
   }
   const std::shared_ptr<grpc::Channel> channel = DialServer(options.server);
-  SUB1QUANT_ASSIGN_OR_RETURN(worker.blobs, OpenBlobs(options, channel));
+  SUB1QUANT_ASSIGN_OR_RETURN(std::unique_ptr<BlobStore> blobs, OpenBlobs(*worker.clock, options, channel));
+  // A service waits until a full disk has room again; `sub1quant run` has to say what it would wait for.
+  worker.blobs = options.fail_when_full ? std::move(blobs) : NewFullStoreGuard(std::move(blobs), worker.metrics());
+  PathNames paths = NamesOf(options, roots);
   worker.models = NewModelAccess(std::move(roots), channel);
   const int threads = options.threads > 0 ? options.threads : AvailableThreads();
   worker.cpu = std::make_unique<ThreadBudget>(threads);
@@ -108,15 +130,22 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
       device.torch_name);
 
   const std::string session = options.session.empty() ? worker.ids->NewId() : options.session;
-  worker.coordinator = NewGrpcCoordinator(channel, {options.name, session, device.description, Version()});
+  worker.coordinator =
+      NewGrpcCoordinator(channel, {options.name, session, device.description, Version()}, std::move(paths));
   WorkerLoop::Options loop;
   loop.jitter_seed = std::hash<std::string>()(session);
+  loop.stall_patience = std::chrono::seconds(options.stall_seconds);
+  // No destructor would get past the thread that stands still.
+  loop.on_stall = [] {
+    spdlog::shutdown();
+    std::_Exit(kStartMeAgain);
+  };
   loop.lanes = std::min(threads, kMostComputing) + kWaitingLanes;
   worker.loop = std::make_unique<WorkerLoop>(
       WorkerLoop::Parts{*worker.clock, *worker.work_pause, *worker.renew_pause, *worker.ids, *worker.coordinator,
                         *worker.executors, worker.metrics()},
       loop);
-  spdlog::info("{}: worker {} on {}, {} thread(s), server {}", VersionLine("sub1quant-worker"), options.name,
+  spdlog::info("{}: worker {} on {}, {} thread(s), server {}", VersionLine("sub1quant-worker", BestImplementation().name), options.name,
                device.description, threads, options.server);
   return absl::OkStatus();
 }
@@ -190,6 +219,7 @@ int Main(int argc, char** argv) {
     if (parent == 1 || getppid() != parent) return 0;  // it died before
   }
   SetUpLogging(options.log_format, "worker", options.name);
+  RouteGrpcLog();
   InitializeTorch();
 
   Worker worker;
