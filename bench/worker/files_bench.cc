@@ -6,13 +6,18 @@
 //   B4-first the same with every tensor hashed: what the first search of a model costs
 //   B4-cold  search from a file that is not in the page cache, against reading its ranges alone
 //   B8       pack (groupwise_int4) into a blob directory, against writing blobs of the same sizes there
-//   B17-ours weights per processor second of that pack (user and system), tensors hashed; the peer is a script's
 //
-//   files_bench --model DIR --scratch DIR [--threads N] [NAME…]
+// and, on demand, our arms of what bench/peers.py compares:
+//
+//   B17-ours weights per processor second (user and system) of that pack, every tensor hashed
+//   B3-ours  seconds of the search of the largest matrix, in memory
+//
+//   files_bench --model DIR --scratch DIR [--threads N] [--repeats N] [NAME…]
 //
 // Output: one JSON object a line, as every benchmark.
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -23,6 +28,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -41,7 +47,6 @@
 namespace sub1quant {
 namespace {
 
-constexpr int kRepeats = 5;
 constexpr size_t kPiece = size_t{4} << 20;
 
 double Seconds(const std::function<void()>& body) {
@@ -74,18 +79,15 @@ class OneModel final : public ModelAccess {
   std::shared_ptr<ModelSource> source_;
 };
 
-void Print(const std::string& name, double ours, double other, const std::string& unit, double ratio, double goal,
-           const std::string& better) {
-  const Json json{{"name", name}, {"ratio", ratio}, {"goal", goal}, {"better", better},
-                  {"ours", ours}, {"other", other}, {"unit", unit}, {"repeats", kRepeats}};
+void PrintLine(const Json& json) {
   std::printf("%s\n", json.dump().c_str());
   std::fflush(stdout);
 }
 
 class FilesBench {
  public:
-  FilesBench(const std::string& model, std::string scratch, int threads)
-      : path_(model), scratch_(std::move(scratch)), threads_(threads), model_(model), cpu_(threads) {
+  FilesBench(const std::string& model, std::string scratch, int threads, int repeats)
+      : path_(model), scratch_(std::move(scratch)), threads_(threads), repeats_(repeats), model_(model), cpu_(threads) {
     const TensorInventory inventory = ReadInventory(model_.source()).value();
     for (const size_t index : SelectQuantizable(inventory).indices) tensors_.push_back(inventory.tensors[index]);
     SUB1QUANT_CHECK(!tensors_.empty());
@@ -100,7 +102,7 @@ class FilesBench {
     TensorDigests known;
     SearchAll(known);  // also fills the page cache
     std::vector<double> warm, first, reading, computing;
-    for (int i = 0; i < kRepeats; ++i) {
+    for (int i = 0; i < repeats_; ++i) {
       warm.push_back(SearchAll(known));
       reading.push_back(ReadAll());
       computing.push_back(ComputeAll());
@@ -118,7 +120,7 @@ class FilesBench {
     TensorDigests known;
     SearchAll(known);
     std::vector<double> cold, reading;
-    for (int i = 0; i < kRepeats; ++i) {
+    for (int i = 0; i < repeats_; ++i) {
       DropCache();
       cold.push_back(SearchAll(known));
       DropCache();
@@ -128,20 +130,52 @@ class FilesBench {
   }
 
   void Pack() {
-    std::vector<double> packing, writing, rate;
-    for (int i = 0; i < kRepeats; ++i) {
+    std::vector<double> packing, writing;
+    for (int i = 0; i < repeats_; ++i) {
       TensorDigests none;
       std::vector<uint64_t> sizes;
-      const double before = ProcessorSeconds();
       packing.push_back(PackAll(none, &sizes));
-      rate.push_back(weights_ / 1e9 / (ProcessorSeconds() - before));
       writing.push_back(WriteAll(sizes));
     }
     Print("B8", Median(packing), Median(writing), "s", Median(packing) / Median(writing), 1.25, "lower");
-    Print("B17-ours", Median(rate), 0, "Gweights per processor second", Median(rate), 0, "higher");
+  }
+
+  void PackForPeers() {
+    std::vector<double> rates;
+    for (int i = 0; i < repeats_; ++i) {
+      TensorDigests none;
+      std::vector<uint64_t> sizes;
+      const double before = ProcessorSeconds();
+      PackAll(none, &sizes);
+      rates.push_back(weights_ / 1e9 / (ProcessorSeconds() - before));
+    }
+    PrintLine({{"name", "B17-ours"}, {"ours", Median(rates)}, {"unit", "Gweights per processor second"}});
+  }
+
+  void SearchForPeers() {
+    const TensorRecord& tensor = tensors_.front();
+    std::vector<char> bytes(tensor.bytes);
+    SUB1QUANT_CHECK(model_.source().Read(tensor.file, tensor.offset, bytes.data(), bytes.size()).ok());
+    const MatrixView view{bytes.data(), tensor.dtype, tensor.rows(), tensor.cols()};
+    std::vector<double> seconds;
+    for (int i = 0; i < repeats_; ++i)
+      seconds.push_back(Seconds([&] { SUB1QUANT_CHECK(SearchMatrix(view, 128, PublishedMethods(), threads_).ok()); }));
+    PrintLine({{"name", "B3-ours"}, {"ours", Median(seconds)}, {"rows", view.rows}, {"cols", view.cols}});
   }
 
  private:
+  void Print(const std::string& name, double ours, double other, const std::string& unit, double ratio, double goal,
+             const std::string& better) const {
+    PrintLine({{"name", name},
+               {"ratio", ratio},
+               {"goal", goal},
+               {"better", better},
+               {"ours", ours},
+               {"other", other},
+               {"unit", unit},
+               {"repeats", repeats_}});
+  }
+
   // All tensors, each in a lane, as the worker's loop does it.
   double Run(const std::function<void(const TensorRecord&)>& body) {
     return Seconds([&] {
@@ -156,8 +190,7 @@ class FilesBench {
     SearchExecutor executor(MakeResources(digests));
     return Run([&](const TensorRecord& tensor) {
       TaskContext context;
-      SUB1QUANT_CHECK(
-          executor.Execute({{}, tensor, identities_[tensor.file], 128, PublishedMethods()}, context).ok());
+      SUB1QUANT_CHECK(executor.Execute({{}, tensor, identities_[tensor.file], 128, PublishedMethods()}, context).ok());
     });
   }
 
@@ -179,12 +212,17 @@ class FilesBench {
   double WriteAll(const std::vector<uint64_t>& sizes) {
     ClearScratch();
     SUB1QUANT_CHECK(MakeDirectories(scratch_).ok());
-    const std::string bytes(*std::max_element(sizes.begin(), sizes.end()), 'x');
+    const uint64_t largest = *std::max_element(sizes.begin(), sizes.end());
+    // Nothing that a disk could fold: random, and another part of it for each file.
+    std::vector<uint64_t> random(largest / 8 + sizes.size() + 1);
+    std::mt19937_64 generator(1);
+    for (uint64_t& word : random) word = generator();
     return Seconds([&] {
       SUB1QUANT_CHECK(ParallelFor(threads_ + 3, static_cast<int64_t>(sizes.size()), [&](int64_t i) -> absl::Status {
                         auto file = AtomicFile::Create(scratch_ + "/" + std::to_string(i));
                         if (!file.ok()) return file.status();
-                        if (const absl::Status status = (*file)->Append(bytes.data(), sizes[static_cast<size_t>(i)]);
+                        if (const absl::Status status =
+                                (*file)->Append(random.data() + i, sizes[static_cast<size_t>(i)]);
                             !status.ok())
                           return status;
                         return (*file)->Commit();
@@ -243,6 +281,7 @@ class FilesBench {
   void ClearScratch() {
     blobs_.reset();
     std::filesystem::remove_all(scratch_);
+    sync();  // the removal's own work on the disk is nobody's
   }
 
   Resources MakeResources(TensorDigests& digests) {
@@ -258,7 +297,7 @@ class FilesBench {
   }
 
   const std::string path_, scratch_;
-  const int threads_;
+  const int threads_, repeats_;
   const std::unique_ptr<Clock> clock_ = NewSystemClock();
   const std::unique_ptr<WorkerMetrics> metrics_ = NewNullMetrics();
   OneModel model_;
@@ -275,20 +314,23 @@ class FilesBench {
 
 int main(int argc, char** argv) {
   std::string model, scratch;
-  int threads = sub1quant::AvailableThreads();
+  int threads = sub1quant::AvailableThreads(), repeats = 5;
   std::vector<std::string> names;
   CLI::App app("Search and pack from file to file, as ratios within one run.");
   app.add_option("--model", model, "model directory")->required();
   app.add_option("--scratch", scratch, "directory for blobs; what is in it goes")->required();
   app.add_option("--threads", threads)->check(CLI::Range(1, 1024))->capture_default_str();
-  app.add_option("NAME", names, "B4, B4-cold, B8 (all without a name)");
+  app.add_option("--repeats", repeats)->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("NAME", names, "B4, B4-cold, B8 (all three without a name), B17-ours, B3-ours");
   CLI11_PARSE(app, argc, argv);
-  const auto runs = [&](const std::string& name) {
-    return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
-  };
-  sub1quant::FilesBench bench(model, scratch, threads);
-  if (runs("B4")) bench.SearchCached();
-  if (runs("B4-cold")) bench.SearchCold();
-  if (runs("B8")) bench.Pack();
+  if (names.empty()) names = {"B4", "B4-cold", "B8"};
+  sub1quant::FilesBench bench(model, scratch, threads, repeats);
+  for (const std::string& name : names) {
+    if (name == "B4") bench.SearchCached();
+    if (name == "B4-cold") bench.SearchCold();
+    if (name == "B8") bench.Pack();
+    if (name == "B17-ours") bench.PackForPeers();
+    if (name == "B3-ours") bench.SearchForPeers();
+  }
   return 0;
 }

@@ -1,4 +1,5 @@
-// All kinds of tasks behind one Executor. Thread-safe: search and pack run beside one another, scoring and export alone.
+// All kinds of tasks behind one Executor. Thread-safe: search and pack run beside one another, scoring and export
+// alone.
 #pragma once
 
 #include <mutex>

@@ -49,7 +49,8 @@ absl::StatusOr<EncodedMatrix> ExportExecutor::EncodeAgain(Run& run, const Manife
   if (record == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat("model changed: tensor '", tensor.key, "' is gone"));
   }
-  SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded loaded, resources_.tensors.Load(*source, *record, "", run.context));
+  SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded loaded,
+                             resources_.tensors.Load(*source, *record, "", run.context));
   if (loaded.sha256 != tensor.tensor_sha256) {
     return absl::FailedPreconditionError(absl::StrCat("model changed: tensor '", tensor.key, "' has digest ",
                                                       loaded.sha256, ", the artifact was made from ",

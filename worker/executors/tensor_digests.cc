@@ -37,7 +37,8 @@ absl::StatusOr<std::unique_ptr<TensorDigests>> TensorDigests::Open(const std::st
       digests->digests_[absl::StrCat(fields[0], " ", fields[1], " ", fields[2])] = fields[3];
     }
   }
-  digests->descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (too_large ? O_TRUNC : 0), 0666);
+  digests->descriptor_ =
+      open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (too_large ? O_TRUNC : 0), 0666);
   if (digests->descriptor_ < 0) return ErrnoStatus(errno, path);
   // A line that was cut must not swallow the next one.
   if (text.ok() && !text->empty() && text->back() != '\n' && write(digests->descriptor_, "\n", 1) != 1)

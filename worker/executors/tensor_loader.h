@@ -15,7 +15,8 @@
 namespace sub1quant {
 
 // The file as it is now; FailedPrecondition "model changed" unless it is there with this identity (any, if empty).
-absl::StatusOr<ModelSource::File> CheckFileIdentity(ModelSource& source, const std::string& file, const std::string& identity);
+absl::StatusOr<ModelSource::File> CheckFileIdentity(ModelSource& source, const std::string& file,
+                                                    const std::string& identity);
 
 // Thread-safe: each call reads into a buffer of its own, lent until the caller is done with it.
 class TensorLoader {
