@@ -3,7 +3,18 @@ set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 libtorch_version=2.11.0
-export LIBTORCH_ROOT="${LIBTORCH_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/sub1quant/libtorch-$libtorch_version-cpu}"
+libtorch_cache="${XDG_CACHE_HOME:-$HOME/.cache}/sub1quant/libtorch-$libtorch_version"
+libtorch_size="544 MB"
+libtorch_requirements=(-r "$root/scripts/requirements-libtorch.txt")
+libtorch_given="${LIBTORCH_ROOT:-}"
+export LIBTORCH_ROOT="${LIBTORCH_ROOT:-$libtorch_cache-cpu}"
+
+# The same wheels and those that libtorch_cuda needs, in a folder of their own.
+use_cuda_libtorch() {
+  libtorch_size="3 GB"
+  libtorch_requirements+=(-r "$root/scripts/requirements-libtorch-cuda.txt")
+  export LIBTORCH_ROOT="${libtorch_given:-$libtorch_cache-cuda}"
+}
 
 step="starting"
 trap 'code=$?; [ $code -eq 0 ] || echo "$(basename "$0"): failed while $step (exit $code)" >&2' EXIT

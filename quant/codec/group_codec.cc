@@ -6,7 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/check.h"
 #include "core/status.h"
+#include "quant/codec/implementations.h"
 #include "quant/codec/packing.h"
 
 namespace sub1quant {
@@ -34,9 +36,9 @@ uint64_t ArraySpec::bytes() const {
   return count;
 }
 
-absl::Status ScaleOverflow(const WeightGroup& group, const std::string& detail) {
+absl::Status ScaleOverflow(const WeightTile& tile, int lane, const std::string& detail) {
   return absl::InvalidArgumentError(
-      absl::StrCat("float16 scale overflows", detail, ": row ", group.row, ", group ", group.index));
+      absl::StrCat("float16 scale overflows", detail, ": row ", tile.row(lane), ", group ", tile.index(lane)));
 }
 
 absl::Status ReadScale(const uint8_t* array, int64_t index, const char* name, float* scale) {
@@ -52,35 +54,52 @@ uint64_t GroupCodec::StoredBytes(int64_t rows, int64_t cols, int group_size) con
   return bytes;
 }
 
-absl::StatusOr<EncodedMatrix> GroupCodec::Encode(const MatrixView& matrix, const EncodeOptions& options) const {
-  SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, options.group_size));
+absl::StatusOr<EncodedMatrix> GroupCodec::Prepare(int64_t rows, int64_t cols, const EncodeOptions& options) const {
+  SUB1QUANT_RETURN_IF_ERROR(CheckGroupSize(options.group_size));
+  SUB1QUANT_RETURN_IF_ERROR(CheckShape(rows, cols, options.group_size));
   SUB1QUANT_RETURN_IF_ERROR(CheckSize(options.group_size));
-  const MatrixShape shape{matrix.rows, matrix.cols, options.group_size};
+  const MatrixShape shape{rows, cols, options.group_size};
   EncodedMatrix encoded;
   encoded.method = method_;
   encoded.rows = shape.rows;
   encoded.cols = shape.cols;
   encoded.group_size = shape.group_size;
   std::vector<ArraySpec> specs = Arrays(shape);
-  std::vector<ArraySpec> ignored = IgnoredArrays(shape);
-  if (options.keep_ignored_arrays) specs.insert(specs.end(), ignored.begin(), ignored.end());
+  if (options.keep_ignored_arrays)
+    for (ArraySpec& spec : IgnoredArrays(shape)) specs.push_back(std::move(spec));
   for (const ArraySpec& spec : specs)
     encoded.arrays.push_back({spec.name, spec.dtype, spec.shape, std::vector<uint8_t>(spec.bytes())});
+  return encoded;
+}
+
+absl::StatusOr<EncodedMatrix> GroupCodec::Encode(const MatrixView& matrix, const EncodeOptions& options) const {
+  SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, options.group_size));
+  SUB1QUANT_ASSIGN_OR_RETURN(EncodedMatrix encoded, Prepare(matrix.rows, matrix.cols, options));
+  const MatrixShape shape{matrix.rows, matrix.cols, options.group_size};
   std::vector<uint8_t*> arrays;
   for (EncodedArray& array : encoded.arrays) arrays.push_back(array.bytes.data());
-  if (!options.keep_ignored_arrays) arrays.resize(arrays.size() + ignored.size(), nullptr);
+  arrays.resize(Arrays(shape).size() + IgnoredArrays(shape).size(), nullptr);
 
+  const Implementation& implementation =
+      options.implementation != nullptr ? *options.implementation : BestImplementation();
+  const uint8_t* const choices = options.kept == nullptr ? nullptr : options.kept->bytes.data();
+  if (options.kept != nullptr)
+    SUB1QUANT_CHECK(options.kept->bytes.size() == static_cast<size_t>(shape.groups() * ChoiceBytes()));
   std::vector<ExactSum> sums(static_cast<size_t>(RowBlockCount(matrix)));
-  const int64_t groups = GroupsPerRow(matrix.cols, options.group_size);
-  SUB1QUANT_RETURN_IF_ERROR(ForEachGroup(
-      matrix, options.group_size, options.threads, [&](int64_t block, const WeightGroup& group) -> absl::Status {
-        SUB1QUANT_RETURN_IF_ERROR(CheckFinite(group));
-        SUB1QUANT_RETURN_IF_ERROR(CheckGroup(group));
-        sums[static_cast<size_t>(block)].Add(EncodeGroup(group, group.row * groups + group.index, arrays));
-        return absl::OkStatus();
-      }));
+  const auto encode = [&](int64_t block, const WeightTile& tile) -> absl::Status {
+    for (int lane = 0; lane < tile.lanes; ++lane) {
+      SUB1QUANT_RETURN_IF_ERROR(CheckFinite(tile, lane));
+      SUB1QUANT_RETURN_IF_ERROR(CheckGroup(tile, lane));
+    }
+    float sse[kTileLanes] = {};
+    EncodeTile(tile, implementation, choices == nullptr ? nullptr : choices + tile.first * ChoiceBytes(), arrays, sse);
+    for (int lane = 0; lane < tile.lanes; ++lane) sums[static_cast<size_t>(block)].Add(sse[lane]);
+    return absl::OkStatus();
+  };
+  SUB1QUANT_RETURN_IF_ERROR(ForEachTile(matrix, options.group_size, options.threads, implementation, encode));
   FillTails(shape, arrays);
   for (const ExactSum& sum : sums) encoded.error.Add(sum);
+  if (options.kept != nullptr && ChoiceBytes() > 0) encoded.error = options.kept->error;
   return encoded;
 }
 

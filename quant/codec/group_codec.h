@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "quant/codec/codec.h"
-#include "quant/codec/weight_group.h"
+#include "quant/codec/weight_tile.h"
 
 namespace sub1quant {
 
@@ -31,8 +31,11 @@ class GroupCodec : public Codec {
  public:
   const std::string& method() const final { return method_; }
   int version() const final { return version_; }
+  int ChoiceBytes() const override { return 0; }
   uint64_t StoredBytes(int64_t rows, int64_t cols, int group_size) const final;
   absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const EncodeOptions& options) const final;
+  absl::StatusOr<EncodedMatrix> Prepare(int64_t rows, int64_t cols, const EncodeOptions& options) const final;
+  absl::StatusOr<std::vector<const uint8_t*>> CheckArrays(const EncodedMatrix& encoded) const final;
   absl::Status Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const final;
 
  protected:
@@ -45,9 +48,11 @@ class GroupCodec : public Codec {
   // Group sizes that this method refuses.
   virtual absl::Status CheckSize(int /*group_size*/) const { return absl::OkStatus(); }
   // Groups that cannot be encoded (docs/formats.md §1), naming row and group.
-  virtual absl::Status CheckGroup(const WeightGroup& group) const = 0;
-  // `at` is the number of the group in the matrix. Returns S of docs/formats.md §7.
-  virtual float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const = 0;
+  virtual absl::Status CheckGroup(const WeightTile& tile, int lane) const = 0;
+  // Stores the lanes in use: group `tile.first + lane` of the matrix each. `choices`: null, or what was kept of the
+  // lanes; `sums`: S of docs/formats.md §7, only needed where nothing was kept.
+  virtual void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
+                          const std::vector<uint8_t*>& arrays, float* sums) const = 0;
   // Writes group_size values to `out`.
   virtual absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
                                    float* out) const = 0;
@@ -55,14 +60,12 @@ class GroupCodec : public Codec {
   virtual void FillTails(const MatrixShape&, const std::vector<uint8_t*>&) const {}
 
  private:
-  absl::StatusOr<std::vector<const uint8_t*>> CheckArrays(const EncodedMatrix& encoded) const;
-
   std::string method_;
   int version_;
 };
 
 // "float16 scale overflows…: row R, group G".
-absl::Status ScaleOverflow(const WeightGroup& group, const std::string& detail);
+absl::Status ScaleOverflow(const WeightTile& tile, int lane, const std::string& detail);
 // The float16 scale at `index`, in float32; InvalidArgument naming the array if it is not finite.
 absl::Status ReadScale(const uint8_t* array, int64_t index, const char* name, float* scale);
 

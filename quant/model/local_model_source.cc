@@ -113,6 +113,10 @@ class LocalModelSource : public ModelSource {
     return file->ReadAt(offset, buffer, size);
   }
 
+  void WillRead(const std::string& name, uint64_t offset, uint64_t size) override {
+    if (const auto file = Opened(name); file.ok()) (*file)->WillRead(offset, size);
+  }
+
   std::string LocalPath(const std::string& name) override {
     if (follow_links_) return IsPlainName(name) ? shown_ + "/" + name : "";
     // A path below the root could be turned into a link between the check and the use; the open descriptor cannot.
@@ -137,7 +141,7 @@ class LocalModelSource : public ModelSource {
     while (const dirent* entry = readdir(listing)) {
       struct stat info {};
       if (fstatat(descriptor, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;  // removed meanwhile
-      if (S_ISREG(info.st_mode) || S_ISLNK(info.st_mode)) names.push_back(entry->d_name);
+      if (S_ISREG(info.st_mode) || S_ISLNK(info.st_mode)) names.emplace_back(entry->d_name);
     }
     closedir(listing);
     std::sort(names.begin(), names.end());

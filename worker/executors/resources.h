@@ -4,7 +4,9 @@
 #include <cstdint>
 
 #include "core/clock.h"
+#include "core/thread_budget.h"
 #include "quant/artifact/blob_store.h"
+#include "worker/executors/tensor_loader.h"
 #include "worker/metrics.h"
 #include "worker/models.h"
 
@@ -15,7 +17,9 @@ struct Resources {
   ModelAccess& models;
   BlobStore& blobs;
   WorkerMetrics& metrics;
-  int threads = 1;
+  // Of which search and pack take what they compute on; scoring runs alone, on all of it.
+  ThreadBudget& cpu;
+  TensorLoader& tensors;
   uint64_t memory_bytes = 0;  // what scoring may take; 0: what the system says is available
 };
 

@@ -91,7 +91,7 @@ absl::Status ScoreExecutor::Prepare(const ScoreTask& task) {
   ScorerOptions options;
   options.dtype = task.dtype;
   options.device = device_;
-  options.threads = resources_.threads;
+  options.threads = resources_.cpu.threads();
   options.memory_bytes = resources_.memory_bytes > 0 ? resources_.memory_bytes : AvailableMemory();
   SUB1QUANT_ASSIGN_OR_RETURN(next->scorer, load_(*next->source, overlay, options));
   // Again: the weights were read in between.

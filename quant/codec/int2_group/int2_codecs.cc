@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
 #include "quant/codec/group_codec.h"
+#include "quant/codec/implementations.h"
 #include "quant/codec/int2_group/int2_arrays.h"
 #include "quant/codec/int2_group/int2_group.h"
 #include "quant/codec/packing.h"
@@ -19,9 +20,20 @@ std::vector<ArraySpec> Joined(std::vector<ArraySpec> a, std::vector<ArraySpec> b
   return a;
 }
 
-class Int2BaseCodec final : public GroupCodec {
+constexpr Int2Request kBinaryRequest{.binary = true};
+
+// What all keep of a search: the multiplier, by its number.
+class Int2Codec : public GroupCodec {
  public:
-  Int2BaseCodec() : GroupCodec("int2_base", 1) {}
+  int ChoiceBytes() const final { return 1; }
+
+ protected:
+  explicit Int2Codec(std::string method) : GroupCodec(std::move(method), /*version=*/1) {}
+};
+
+class Int2BaseCodec final : public Int2Codec {
+ public:
+  Int2BaseCodec() : Int2Codec("int2_base") {}
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     return 2 * shape.weights() + 16 * shape.groups();
@@ -32,28 +44,29 @@ class Int2BaseCodec final : public GroupCodec {
   std::vector<ArraySpec> IgnoredArrays(const MatrixShape& shape) const override {
     return Int2ResidualArrays(shape, "residual");
   }
-  absl::Status CheckGroup(const WeightGroup& group) const override { return CheckInt2Group(group); }
-  float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
-    Int2Choices choices;
-    Int2Codes codes;
-    ChooseInt2(group, request_, &choices);
-    EncodeInt2Base(group, choices.binary.multiplier, &codes);
-    StoreInt2Base(codes, group.size, at, arrays.data());
-    if (arrays[2] != nullptr) StoreInt2Signs(codes, group.size, at, arrays.data() + 2);
-    return choices.base_sum;
+  absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
+                  const std::vector<uint8_t*>& arrays, float* sums) const override {
+    Int2Choices found;
+    if (choices == nullptr) {
+      implementation.int2.choose(tile, kBinaryRequest, &found);
+      choices = found.binary.multipliers;
+      std::copy_n(found.base_sums, tile.lanes, sums);
+    }
+    Int2Tile codes;
+    implementation.int2.encode(tile, choices, &codes);
+    StoreInt2Base(tile, codes, arrays.data());
+    if (arrays[2] != nullptr) StoreInt2Signs(tile, codes, arrays.data() + 2);
   }
   absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
                            float* out) const override {
     return LoadInt2Base(group_size, at, arrays.data(), out);
   }
-
- private:
-  const Int2Request request_{.binary = true, .ks = {}};
 };
 
-class Int2BinaryCodec final : public GroupCodec {
+class Int2BinaryCodec final : public Int2Codec {
  public:
-  Int2BinaryCodec() : GroupCodec("int2_binary_residual", 1) {}
+  Int2BinaryCodec() : Int2Codec("int2_binary_residual") {}
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     return 3 * shape.weights() + 32 * shape.groups();
@@ -63,29 +76,29 @@ class Int2BinaryCodec final : public GroupCodec {
   std::vector<ArraySpec> Arrays(const MatrixShape& shape) const override {
     return Joined(Int2BaseArrays(shape), Int2ResidualArrays(shape, "residual"));
   }
-  absl::Status CheckGroup(const WeightGroup& group) const override { return CheckInt2Group(group); }
-  float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
-    Int2Choices choices;
-    Int2Codes codes;
-    ChooseInt2(group, request_, &choices);
-    EncodeInt2Base(group, choices.binary.multiplier, &codes);
-    StoreInt2Base(codes, group.size, at, arrays.data());
-    StoreInt2Signs(codes, group.size, at, arrays.data() + 2);
-    return choices.binary_sum;
+  absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
+                  const std::vector<uint8_t*>& arrays, float* sums) const override {
+    Int2Choices found;
+    if (choices == nullptr) {
+      implementation.int2.choose(tile, kBinaryRequest, &found);
+      choices = found.binary.multipliers;
+      std::copy_n(found.binary.sums, tile.lanes, sums);
+    }
+    Int2Tile codes;
+    implementation.int2.encode(tile, choices, &codes);
+    StoreInt2Base(tile, codes, arrays.data());
+    StoreInt2Signs(tile, codes, arrays.data() + 2);
   }
   absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
                            float* out) const override {
     return LoadInt2Binary(group_size, at, arrays.data(), "residual_scales", out);
   }
-
- private:
-  const Int2Request request_{.binary = true, .ks = {}};
 };
 
-class Int2CorrectedCodec final : public GroupCodec {
+class Int2CorrectedCodec final : public Int2Codec {
  public:
-  explicit Int2CorrectedCodec(int k)
-      : GroupCodec(Int2CorrectedMethod(k), 1), k_(k), request_{.binary = false, .ks = {k}} {}
+  explicit Int2CorrectedCodec(int k) : Int2Codec(Int2CorrectedMethod(k)), k_(k) {}
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     const int64_t index_bits = std::max(1, static_cast<int>(std::bit_width(static_cast<unsigned>(group_size - 1))));
@@ -105,21 +118,24 @@ class Int2CorrectedCodec final : public GroupCodec {
   }
 
   absl::Status CheckSize(int group_size) const override { return CheckInt2Corrections(k_, group_size); }
-  absl::Status CheckGroup(const WeightGroup& group) const override { return CheckInt2Group(group); }
+  absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
 
-  float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
-    Int2Choices choices;
-    Int2Codes codes;
-    Int2Corrections corrections;
-    ChooseInt2(group, request_, &choices);
-    EncodeInt2Corrected(group, choices.k[0].multiplier, k_, &codes, &corrections);
-    StoreInt2Base(codes, group.size, at, arrays.data() + kBase);
-    StoreInt2Signs(codes, group.size, at, arrays.data() + kSigns);
-    std::copy_n(corrections.indices, k_, arrays[kIndices] + at * k_);
-    arrays[kCounts][at] = corrections.count;
-    for (int i = 0; i < k_; ++i) PutNibble(arrays[kPacked], at * k_ + i, corrections.codes[i]);
-    PutFp16(arrays[kScales], at, corrections.scale);
-    return choices.k[0].cost;
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
+                  const std::vector<uint8_t*>& arrays, float* sums) const override {
+    Int2Choices found;
+    if (choices == nullptr) {
+      implementation.int2.choose(tile, request_, &found);
+      choices = found.k[0].multipliers;
+      std::copy_n(found.k[0].sums, tile.lanes, sums);
+    }
+    Int2Tile codes;
+    implementation.int2.encode(tile, choices, &codes);
+    TurnSignsOfZeroGroups(tile, &codes);
+    StoreInt2Base(tile, codes, arrays.data() + kBase);
+    StoreInt2Signs(tile, codes, arrays.data() + kSigns);
+    Int2Corrections corrections[kTileLanes];
+    implementation.int2.correct(tile, choices, k_, corrections);
+    for (int lane = 0; lane < tile.lanes; ++lane) StoreCorrections(corrections[lane], tile.first + lane, arrays);
   }
 
   void FillTails(const MatrixShape& shape, const std::vector<uint8_t*>& arrays) const override {
@@ -148,8 +164,22 @@ class Int2CorrectedCodec final : public GroupCodec {
   }
 
  private:
-  int k_;
-  Int2Request request_;
+  // docs/formats.md §1: these formats store 1 where the others store 0.
+  static void TurnSignsOfZeroGroups(const WeightTile& tile, Int2Tile* codes) {
+    for (int lane = 0; lane < tile.lanes; ++lane)
+      if (IsZeroGroup(tile.absmax[lane]))
+        for (int word = 0; word < tile.group_size / 32; ++word) codes->signs[word][lane] = ~0u;
+  }
+
+  void StoreCorrections(const Int2Corrections& corrections, int64_t at, const std::vector<uint8_t*>& arrays) const {
+    std::copy_n(corrections.indices, k_, arrays[kIndices] + at * k_);
+    arrays[kCounts][at] = corrections.count;
+    for (int i = 0; i < k_; ++i) PutNibble(arrays[kPacked], at * k_ + i, corrections.codes[i]);
+    PutFp16(arrays[kScales], at, corrections.scale);
+  }
+
+  const int k_;
+  const Int2Request request_{.binary = false, .ks = &k_, .k_count = 1};
 };
 
 }  // namespace
@@ -166,8 +196,8 @@ absl::Status CheckInt2Corrections(int k, int group_size) {
       absl::StrCat(Int2CorrectedMethod(k), " keeps ", k, " corrections a group, more than group size ", group_size));
 }
 
-absl::Status CheckInt2Group(const WeightGroup& group) {
-  return Int2ScaleOverflows(group) ? ScaleOverflow(group, " at multiplier 1") : absl::OkStatus();
+absl::Status CheckInt2Group(const WeightTile& tile, int lane) {
+  return Int2ScaleOverflows(tile.absmax[lane]) ? ScaleOverflow(tile, lane, " at multiplier 1") : absl::OkStatus();
 }
 
 }  // namespace sub1quant

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "core/check.h"
 #include "core/parallel.h"
 #include "core/status.h"
 #include "quant/eval/torch/guard.h"
@@ -24,15 +24,10 @@ namespace {
 // What scoring needs beside the matrices: LibTorch, the buffer of one layer, hidden states, activations.
 constexpr uint64_t kWorkingBytes = uint64_t{3} << 29;
 
-absl::StatusOr<const TensorRecord*> FindTensor(const TensorMap& tensors, const std::string& key,
-                                               const std::vector<int64_t>& shape) {
+// A tensor that CheckGemma4Tensors has seen.
+absl::StatusOr<const TensorRecord*> FindTensor(const TensorMap& tensors, const std::string& key) {
   const auto found = tensors.find(key);
-  if (found == tensors.end()) return absl::NotFoundError(absl::StrCat("the model has no tensor '", key, "'"));
-  if (found->second->shape != shape) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor '", key, "' has shape [",
-                                                   absl::StrJoin(found->second->shape, ","),
-                                                   "]; config.json asks for [", absl::StrJoin(shape, ","), "]"));
-  }
+  SUB1QUANT_CHECK(found != tensors.end());
   SUB1QUANT_RETURN_IF_ERROR(WeightScalarType(*found->second).status());
   return found->second;
 }
@@ -54,7 +49,8 @@ class Gemma4WeightsLoader {
     SUB1QUANT_ASSIGN_OR_RETURN(const TensorInventory inventory, ReadInventory(model_));
     TensorMap tensors;
     for (const TensorRecord& record : inventory.tensors) tensors.emplace(record.key, &record);
-    const Gemma4Tensors names = Gemma4TensorNames(config_, SelectQuantizable(inventory).text_only);
+    const Gemma4Tensors names = Gemma4TensorShapes(config_, SelectQuantizable(inventory).text_only);
+    SUB1QUANT_RETURN_IF_ERROR(CheckGemma4Tensors(names, inventory));
     ListTensors(names.prefix);
     SUB1QUANT_RETURN_IF_ERROR(FindMatrices(tensors, names));
     SUB1QUANT_RETURN_IF_ERROR(ReadSmall(tensors));
@@ -65,33 +61,30 @@ class Gemma4WeightsLoader {
  private:
   struct Small {
     std::string key;
-    int64_t size;
     std::function<void(const at::Tensor&)> put;
     bool optional = false;
   };
   struct Matrix {
     std::string key;
-    int64_t rows, cols;
     std::vector<std::pair<int64_t, at::Tensor LayerMatrices::*>> uses;  // layer; equal shares of the rows
   };
 
-  void AddNorm(const std::string& key, int64_t size, at::Tensor& target) {
+  void AddNorm(const std::string& key, at::Tensor& target) {
     const at::Device device = weights_->types_.device;
     small_.push_back(
-        {key + ".weight", size, [&target, device](const at::Tensor& value) { target = value.to(device, at::kFloat); }});
+        {key + ".weight", [&target, device](const at::Tensor& value) { target = value.to(device, at::kFloat); }});
   }
 
   void ListTensors(const std::string& prefix) {
-    matrices_.push_back({prefix + "embed_tokens.weight", config_.vocab_size, config_.hidden_size, {}});
-    AddNorm(prefix + "norm", config_.hidden_size, weights_->final_norm_);
-    if (const int64_t width = config_.hidden_size_per_layer_input; width > 0) {
-      Matrix projection = {
-          prefix + "per_layer_model_projection.weight", config_.num_hidden_layers * width, config_.hidden_size, {}};
+    matrices_.push_back({prefix + "embed_tokens.weight", {}});
+    AddNorm(prefix + "norm", weights_->final_norm_);
+    if (config_.hidden_size_per_layer_input > 0) {
+      Matrix projection = {prefix + "per_layer_model_projection.weight", {}};
       for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
         projection.uses.emplace_back(layer, &LayerMatrices::per_layer_model_projection);
       }
       matrices_.push_back(std::move(projection));
-      AddNorm(prefix + "per_layer_projection_norm", width, weights_->per_layer_projection_norm_);
+      AddNorm(prefix + "per_layer_projection_norm", weights_->per_layer_projection_norm_);
       per_layer_key_ = prefix + "embed_tokens_per_layer.weight";
     }
     for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
@@ -100,37 +93,35 @@ class Gemma4WeightsLoader {
   }
 
   void ListLayer(int64_t layer, const std::string& prefix) {
-    const int64_t hidden = config_.hidden_size, width = config_.mlp_width(layer), dim = config_.layer_head_dim(layer);
-    const int64_t q = config_.num_attention_heads * dim, kv = config_.num_key_value_heads * dim;
     LayerNorms& norms = weights_->norms_[layer];
-    const auto matrix = [&](const std::string& name, int64_t out, int64_t in, at::Tensor LayerMatrices::*target) {
-      matrices_.push_back({absl::StrCat(prefix, name, ".weight"), out, in, {{layer, target}}});
+    const auto matrix = [&](const std::string& name, at::Tensor LayerMatrices::*target) {
+      matrices_.push_back({absl::StrCat(prefix, name, ".weight"), {{layer, target}}});
     };
-    AddNorm(prefix + "input_layernorm", hidden, norms.input);
-    AddNorm(prefix + "post_attention_layernorm", hidden, norms.post_attention);
-    AddNorm(prefix + "pre_feedforward_layernorm", hidden, norms.pre_feedforward);
-    AddNorm(prefix + "post_feedforward_layernorm", hidden, norms.post_feedforward);
-    AddNorm(prefix + "self_attn.q_norm", dim, norms.q);
-    matrix("self_attn.q_proj", q, hidden, &LayerMatrices::q_proj);
-    matrix("self_attn.o_proj", hidden, q, &LayerMatrices::o_proj);
-    matrix("mlp.gate_proj", width, hidden, &LayerMatrices::gate_proj);
-    matrix("mlp.up_proj", width, hidden, &LayerMatrices::up_proj);
-    matrix("mlp.down_proj", hidden, width, &LayerMatrices::down_proj);
+    AddNorm(prefix + "input_layernorm", norms.input);
+    AddNorm(prefix + "post_attention_layernorm", norms.post_attention);
+    AddNorm(prefix + "pre_feedforward_layernorm", norms.pre_feedforward);
+    AddNorm(prefix + "post_feedforward_layernorm", norms.post_feedforward);
+    AddNorm(prefix + "self_attn.q_norm", norms.q);
+    matrix("self_attn.q_proj", &LayerMatrices::q_proj);
+    matrix("self_attn.o_proj", &LayerMatrices::o_proj);
+    matrix("mlp.gate_proj", &LayerMatrices::gate_proj);
+    matrix("mlp.up_proj", &LayerMatrices::up_proj);
+    matrix("mlp.down_proj", &LayerMatrices::down_proj);
     const at::ScalarType compute = weights_->types_.compute;
-    small_.push_back({prefix + "layer_scalar", 1,
+    small_.push_back({prefix + "layer_scalar",
                       [&norms, compute](const at::Tensor& value) {
                         norms.layer_scalar = RoundedTo(value.item().toDouble(), compute);
                       },
                       /*optional=*/true});
     if (!config_.kv_shared(layer)) {
-      AddNorm(prefix + "self_attn.k_norm", dim, norms.k);
-      matrix("self_attn.k_proj", kv, hidden, &LayerMatrices::k_proj);
-      matrix("self_attn.v_proj", kv, hidden, &LayerMatrices::v_proj);
+      AddNorm(prefix + "self_attn.k_norm", norms.k);
+      matrix("self_attn.k_proj", &LayerMatrices::k_proj);
+      matrix("self_attn.v_proj", &LayerMatrices::v_proj);
     }
-    if (const int64_t per_layer = config_.hidden_size_per_layer_input; per_layer > 0) {
-      AddNorm(prefix + "post_per_layer_input_norm", hidden, norms.post_per_layer_input);
-      matrix("per_layer_input_gate", per_layer, hidden, &LayerMatrices::per_layer_input_gate);
-      matrix("per_layer_projection", hidden, per_layer, &LayerMatrices::per_layer_projection);
+    if (config_.hidden_size_per_layer_input > 0) {
+      AddNorm(prefix + "post_per_layer_input_norm", norms.post_per_layer_input);
+      matrix("per_layer_input_gate", &LayerMatrices::per_layer_input_gate);
+      matrix("per_layer_projection", &LayerMatrices::per_layer_projection);
     }
   }
 
@@ -138,14 +129,14 @@ class Gemma4WeightsLoader {
     std::vector<const TensorRecord*> records;
     std::unordered_set<std::string> replaceable;
     for (const Matrix& matrix : matrices_) {
-      SUB1QUANT_ASSIGN_OR_RETURN(const TensorRecord* record,
-                                 FindTensor(tensors, matrix.key, {matrix.rows, matrix.cols}));
+      SUB1QUANT_ASSIGN_OR_RETURN(const TensorRecord* record, FindTensor(tensors, matrix.key));
       records.push_back(record);
       if (!matrix.uses.empty()) replaceable.insert(matrix.key);  // never the embedding table: it is not quantized
     }
     OverlayPlan plan;
     if (overlay_.manifest != nullptr) {
-      const std::unordered_set<std::string> unused(names.unused_kv_shared.begin(), names.unused_kv_shared.end());
+      std::unordered_set<std::string> unused;
+      for (const Gemma4Tensor& tensor : names.unused_kv_shared) unused.insert(tensor.key);
       SUB1QUANT_ASSIGN_OR_RETURN(plan, PlanOverlay(*overlay_.manifest, tensors, replaceable, unused));
     }
     weights_->apply_stats_ = plan.stats;
@@ -158,7 +149,7 @@ class Gemma4WeightsLoader {
       const auto shares = static_cast<int64_t>(matrices_[i].uses.size());
       for (int64_t share = 0; share < shares; ++share) {
         const auto& [layer, target] = matrices_[i].uses[share];
-        const int64_t rows = matrices_[i].rows / shares;
+        const int64_t rows = source->rows() / shares;
         weights_->layers_[layer].push_back({source, share * rows, rows, target});
       }
     }
@@ -168,15 +159,12 @@ class Gemma4WeightsLoader {
   absl::Status ReadSmall(const TensorMap& tensors) {
     for (const Small& small : small_) {
       if (small.optional && tensors.count(small.key) == 0) continue;
-      SUB1QUANT_ASSIGN_OR_RETURN(const TensorRecord* record, FindTensor(tensors, small.key, {small.size}));
+      SUB1QUANT_ASSIGN_OR_RETURN(const TensorRecord* record, FindTensor(tensors, small.key));
       SUB1QUANT_ASSIGN_OR_RETURN(const at::Tensor value, ReadTensor(model_, *record));
       small.put(value);
     }
     if (per_layer_key_.empty()) return absl::OkStatus();
-    SUB1QUANT_ASSIGN_OR_RETURN(const TensorRecord* record,
-                               FindTensor(tensors, per_layer_key_,
-                                          {config_.vocab_size_per_layer_input,
-                                           config_.num_hidden_layers * config_.hidden_size_per_layer_input}));
+    SUB1QUANT_ASSIGN_OR_RETURN(const TensorRecord* record, FindTensor(tensors, per_layer_key_));
     SUB1QUANT_ASSIGN_OR_RETURN(weights_->per_layer_rows_, FileRows::Open(model_, *record));
     return absl::OkStatus();
   }

@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "core/exact_sum.h"
 #include "quant/codec/int2_group/top_k.h"
 
 namespace sub1quant {
@@ -58,6 +59,46 @@ TEST(RoundToCode, AgainstTheLibrary) {
     for (const float x : inputs)
       for (const float value : {x, -x})
         EXPECT_EQ(RoundToCode(value, limit), std::clamp(std::nearbyint(value), -limit, limit)) << value;
+  }
+}
+
+TEST(Bf16, NearestEven) {
+  for (uint32_t bits :
+       {0x3f800000u, 0x3f808000u, 0x3f818000u, 0x3f808001u, 0x3f807fffu, 0x7f7fffffu, 0x00008000u, 0u}) {
+    const auto value = std::bit_cast<float>(bits);
+    const uint32_t low = bits >> 16, rest = bits & 0xffffu;
+    const uint32_t want = rest > 0x8000u || (rest == 0x8000u && low % 2 == 1) ? low + 1 : low;
+    EXPECT_EQ(Bf16Bits(value), want) << bits;
+    EXPECT_EQ(Bf16Bits(-value), want | 0x8000u) << bits;
+  }
+}
+
+// The INT2 steps without a division, at every float16 scale and around every place where a code could change.
+TEST(Int2Steps, EqualTheDivision) {
+  for (int bits = 1; bits < 0x7c00; ++bits) {
+    const float scale = Fp16Value(static_cast<uint16_t>(bits));
+    for (const float factor : {0.0f, 0.25f, 0.5f, 0.75f, 1.0f, 1.5f, 2.0f, 2.75f}) {
+      float x = factor * scale;
+      for (int step = 0; step < 3; ++step) x = std::nextafter(x, 0.0f);
+      for (int step = -3; step <= 3; ++step, x = std::nextafter(x, 1e9f)) {
+        const float q = RoundToCode(x / scale, 1.0f);
+        ASSERT_EQ(Int2IsOne(x, scale), q != 0.0f) << bits << " " << x;
+        ASSERT_EQ(Int2Error(x, scale), Magnitude(x - q * scale)) << bits << " " << x;
+      }
+    }
+  }
+}
+
+TEST(ExactUnits, AreWhatAnExactSumAdds) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 200'000; ++round) {
+    const auto exponent = static_cast<uint32_t>(random() % (127 + 63));
+    const auto mantissa = static_cast<uint32_t>(random() & (random() % 4 == 0 ? 0x700000u : 0x7fffffu));
+    const auto value = std::bit_cast<float>((exponent << 23) | mantissa);
+    ExactSum sum;
+    sum.Add(value);
+    const unsigned __int128 units = ExactUnits(value);
+    ASSERT_EQ(ExactSum::FromParts(static_cast<int64_t>(units >> 64), static_cast<uint64_t>(units)), sum) << value;
   }
 }
 

@@ -1,0 +1,101 @@
+#include "quant/codec/int4_group/int4_cuda.h"
+
+#include "quant/codec/arithmetic.h"
+#include "quant/codec/decode.cuh"
+#include "quant/codec/exact_sum.cuh"
+#include "quant/codec/half_warp.cuh"
+#include "quant/codec/launch.cuh"
+
+namespace sub1quant {
+namespace {
+
+// Codes and errors of one group. The division is the true one: `RoundToCode(w * (1/s))` differs on ties.
+template <int kSize>
+struct Int4Lane {
+  static constexpr int kValues = LaneLayout<kSize>::kValues;
+  float q[kValues], error[kValues];
+
+  __device__ Int4Lane(const LaneGroup<kSize>& group, float scale) {
+#pragma unroll
+    for (int i = 0; i < kValues; ++i) {
+      q[i] = RoundToCode(group.weights[i] / scale, 7.0f);
+      error[i] = group.weights[i] - q[i] * scale;
+    }
+  }
+};
+
+// A lane holds pairs of neighbours: one byte each.
+template <int kSize>
+__device__ void StoreInt4(const Int4Lane<kSize>& lane, unsigned at, uint16_t scale, const Int4Arrays& out) {
+  uint8_t* packed = out.packed + static_cast<size_t>(at) * (kSize / 2);
+#pragma unroll
+  for (int i = 0; i < lane.kValues; i += 2) {
+    const int low = static_cast<int>(lane.q[i]) + 8, high = static_cast<int>(lane.q[i + 1]) + 8;
+    packed[PositionOf(i) / 2] = static_cast<uint8_t>(low | (high << 4));
+  }
+  if (HalfLane() == 0) out.scales[at] = scale;
+}
+
+template <int kSize, bool kStore>
+__global__ void __launch_bounds__(kBlockThreads) Int4Kernel(WeightBlock block, Int4Arrays out, KernelReport report) {
+  __shared__ BlockSums<1> sums;
+  sums.Clear();
+  UInt128 units = 0;
+  for (unsigned pair = FirstPair(); pair < (block.groups + 1) / 2; pair += PairStep()) {
+    LaneGroup<kSize> group;
+    LoadGroup(block, 2 * pair + Lane() / kHalf, &group);
+    const uint16_t scale = Int4ScaleBits(group.absmax);
+    const Int4Lane<kSize> lane(group, Fp16Value(scale));
+    const float sum = HalfSum(LanePartOfSquares(lane.error));
+    if (!group.exists) continue;
+    // NaN and Inf are above all other bits.
+    const bool bad = std::bit_cast<uint32_t>(group.absmax) >= 0x7f800000u || scale == kFp16Infinity;
+    if (kStore && !bad) StoreInt4(lane, group.at, scale, out);
+    if (HalfLane() != 0) continue;
+    if (bad) {
+      ReportBadGroup(report, block, group.at);
+    } else {
+      units += ExactUnits(sum);
+    }
+  }
+  if (HalfLane() == 0) sums.Add(0, units);
+  sums.Report(report);
+}
+
+// Every nibble is a code, also 0 (-8), and a scale may be negative: other encoders write both.
+struct Int4Source {
+  Int4Arrays in;
+
+  template <int kSize>
+  __device__ bool Decode(unsigned at, unsigned first, float* out) const {
+    const float scale = Fp16Value(in.scales[at]);
+    const size_t byte = (static_cast<size_t>(at) * kSize + first) / 2;
+    const uint32_t codes = *reinterpret_cast<const uint32_t*>(in.packed + byte);
+#pragma unroll
+    for (int i = 0; i < kDecodedAtOnce; ++i)
+      out[i] = static_cast<float>(static_cast<int>((codes >> (4 * i)) & 15) - 8) * scale;
+    return IsFiniteScale(in.scales[at]);
+  }
+};
+
+}  // namespace
+
+cudaError_t LaunchInt4Search(const Launch& launch, const WeightBlock& block, int group_size, KernelReport report) {
+  return WithGroupSize(group_size, [&]<int kSize>() {
+    return StartGroups(launch, block.groups, Int4Kernel<kSize, false>, block, Int4Arrays{}, report);
+  });
+}
+
+cudaError_t LaunchInt4Encode(const Launch& launch, const WeightBlock& block, int group_size, Int4Arrays out,
+                             KernelReport report) {
+  return WithGroupSize(group_size, [&]<int kSize>() {
+    return StartGroups(launch, block.groups, Int4Kernel<kSize, true>, block, out, report);
+  });
+}
+
+cudaError_t LaunchInt4Decode(const Launch& launch, const DenseBlock& block, int group_size, Int4Arrays in,
+                             KernelReport report) {
+  return StartDecode(launch, block, group_size, Int4Source{in}, report);
+}
+
+}  // namespace sub1quant
