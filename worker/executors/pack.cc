@@ -29,9 +29,12 @@ absl::StatusOr<EncodedMatrix> PackExecutor::Encode(const PackTask& task, const C
   SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded tensor,
                              resources_.tensors.Load(*source, task.tensor, task.file_identity, context));
   *tensor_sha256 = tensor.sha256;
+  const std::shared_ptr<const KeptChoices> kept =
+      resources_.choices.Find(tensor.sha256, tensor.view, task.group_size, codec);
   const ThreadBudget::Grant grant = resources_.cpu.Take();
   SUB1QUANT_RETURN_IF_ERROR(context.Check());
   EncodeOptions options;
+  options.kept = kept.get();
   options.group_size = task.group_size;
   options.threads = grant.threads();
   absl::StatusOr<EncodedMatrix> encoded = codec.Encode(tensor.view, options);

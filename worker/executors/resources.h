@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/thread_budget.h"
 #include "quant/artifact/blob_store.h"
+#include "worker/executors/choice_cache.h"
 #include "worker/executors/tensor_loader.h"
 #include "worker/metrics.h"
 #include "worker/models.h"
@@ -20,6 +21,7 @@ struct Resources {
   // Of which search and pack take what they compute on; scoring runs alone, on all of it.
   ThreadBudget& cpu;
   TensorLoader& tensors;
+  ChoiceCache& choices;  // from search to pack
   uint64_t memory_bytes = 0;  // what scoring may take; 0: what the system says is available
 };
 
