@@ -156,8 +156,8 @@ class TorchScorer : public Scorer {
   absl::Status ScoreInGroups(std::vector<WindowWork>& work, const std::function<bool(double)>& report) {
     for (WindowWork& window : work) SUB1QUANT_RETURN_IF_ERROR(SetEmbedded(window));
     Progress progress(report, static_cast<int64_t>(work.size()) * (config_.num_hidden_layers + 1));
-    std::unique_ptr<MatrixBuffer> buffer = TakeBuffer();
-    WindowRun run(config_, *weights_, *operations_, threads_, *buffer,
+    std::unique_ptr<MatrixBuffers> buffers = TakeBuffers();
+    WindowRun run(config_, *weights_, *operations_, threads_, *buffers,
                   [&](int64_t steps) { return progress.Done(steps); });
     for (size_t begin = 0; begin < work.size();) {
       std::vector<WindowWork> group;
@@ -171,14 +171,14 @@ class TorchScorer : public Scorer {
       for (WindowWork& window : group) work[begin++] = std::move(window);
     }
     const std::lock_guard<std::mutex> lock(buffer_mutex_);
-    buffer_ = std::move(buffer);
+    buffers_ = std::move(buffers);
     return absl::OkStatus();
   }
 
-  // The buffer of the last call, or a new one while another call has it.
-  std::unique_ptr<MatrixBuffer> TakeBuffer() {
+  // The buffers of the last call, or new ones while another call has them.
+  std::unique_ptr<MatrixBuffers> TakeBuffers() {
     const std::lock_guard<std::mutex> lock(buffer_mutex_);
-    return buffer_ != nullptr ? std::move(buffer_) : std::make_unique<MatrixBuffer>();
+    return buffers_ != nullptr ? std::move(buffers_) : std::make_unique<MatrixBuffers>();
   }
 
   static absl::StatusOr<WindowScore> Summed(const WindowWork& window) {
@@ -209,12 +209,13 @@ class TorchScorer : public Scorer {
     work[0].ids.assign(tokens.begin(), tokens.end());
     work[0].targets = static_cast<int64_t>(tokens.size()) - 1;
     SUB1QUANT_RETURN_IF_ERROR(SetEmbedded(work[0]));
-    MatrixBuffer buffer;
-    WindowRun run(config_, *weights_, *operations_, threads_, buffer, [](int64_t) { return absl::OkStatus(); });
+    MatrixBuffers buffers;
+    WindowRun run(config_, *weights_, *operations_, threads_, buffers, [](int64_t) { return absl::OkStatus(); });
     SUB1QUANT_RETURN_IF_ERROR(run.Run(work, keep));
     trace.nll = std::move(work[0].losses);
-    SUB1QUANT_ASSIGN_OR_RETURN(const at::Tensor head, weights_->Head(0, config_.vocab_size, threads_, buffer));
-    keep("logits", operations_->SoftCapped(Linear(hidden, head), config_.final_logit_softcapping));
+    const HeadFetch head = weights_->Head(0, config_.vocab_size, buffers[0]);
+    for (const auto& step : head.steps) SUB1QUANT_RETURN_IF_ERROR(step());
+    keep("logits", operations_->SoftCapped(Linear(hidden, head.rows), config_.final_logit_softcapping));
     return trace;
   }
 
@@ -224,7 +225,7 @@ class TorchScorer : public Scorer {
   const int threads_;
   const std::string dtype_, device_;
   std::mutex buffer_mutex_;
-  std::unique_ptr<MatrixBuffer> buffer_;
+  std::unique_ptr<MatrixBuffers> buffers_;
 };
 
 }  // namespace

@@ -1,14 +1,11 @@
 #include "quant/eval/torch/weights.h"
 
 #include <ATen/ops/empty.h>
-#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "core/parallel.h"
 #include "core/status.h"
-#include "quant/eval/torch/guard.h"
 
 namespace sub1quant {
 namespace {
@@ -17,27 +14,13 @@ namespace {
 constexpr int64_t kFetchElements = int64_t{1} << 20;
 
 // Rows [first, first + target rows) of `source` → target.
-struct Fetch {
-  const MatrixSource* source;
-  int64_t first;
-  at::Tensor target;
-};
-
-void Split(const MatrixSource& source, int64_t first, const at::Tensor& target, std::vector<Fetch>& fetches) {
+void AddSteps(const MatrixSource& source, int64_t first, const at::Tensor& target, FetchSteps& steps) {
   const int64_t rows = target.size(0);
   const int64_t step = source.divisible() ? std::max<int64_t>(1, kFetchElements / source.cols()) : rows;
   for (int64_t row = 0; row < rows; row += step) {
-    fetches.push_back({&source, first + row, target.narrow(0, row, std::min(step, rows - row))});
+    const at::Tensor part = target.narrow(0, row, std::min(step, rows - row));
+    steps.push_back([&source, first, row, part] { return source.Fetch(first + row, part); });
   }
-}
-
-absl::Status Run(const std::vector<Fetch>& fetches, int threads) {
-  return ParallelFor(threads, static_cast<int64_t>(fetches.size()), [&](int64_t i) {
-    return GuardTorch([&] {
-      const c10::InferenceMode inference;
-      return fetches[i].source->Fetch(fetches[i].first, fetches[i].target);
-    });
-  });
 }
 
 }  // namespace
@@ -55,35 +38,35 @@ at::Tensor MatrixBuffer::Take(int64_t rows, int64_t cols) {
   return piece;
 }
 
-absl::StatusOr<LayerMatrices> Gemma4Weights::Layer(int64_t layer, int threads, MatrixBuffer& buffer) const {
-  LayerMatrices matrices;
-  std::vector<Fetch> fetches;
+LayerFetch Gemma4Weights::Layer(int64_t layer, MatrixBuffer& buffer) const {
+  LayerFetch fetch;
   int64_t room = 0;
   for (const Piece& piece : layers_[layer]) {
     if (!piece.source->ready()) room += MatrixBuffer::Room(piece.count, piece.source->cols());
   }
   buffer.Reset(room, types_.product_options());
   for (const Piece& piece : layers_[layer]) {
-    at::Tensor& target = matrices.*piece.target;
+    at::Tensor& target = fetch.matrices.*piece.target;
     if (piece.source->ready()) {
       target = piece.source->View(piece.first, piece.count);
       continue;
     }
     target = buffer.Take(piece.count, piece.source->cols());
-    Split(*piece.source, piece.first, target, fetches);
+    AddSteps(*piece.source, piece.first, target, fetch.steps);
   }
-  SUB1QUANT_RETURN_IF_ERROR(Run(fetches, threads));
-  return matrices;
+  return fetch;
 }
 
-absl::StatusOr<at::Tensor> Gemma4Weights::Head(int64_t first, int64_t count, int threads, MatrixBuffer& buffer) const {
-  if (head_->ready()) return head_->View(first, count);
+HeadFetch Gemma4Weights::Head(int64_t first, int64_t count, MatrixBuffer& buffer) const {
+  HeadFetch fetch;
+  if (head_->ready()) {
+    fetch.rows = head_->View(first, count);
+    return fetch;
+  }
   buffer.Reset(MatrixBuffer::Room(count, head_->cols()), types_.product_options());
-  const at::Tensor target = buffer.Take(count, head_->cols());
-  std::vector<Fetch> fetches;
-  Split(*head_, first, target, fetches);
-  SUB1QUANT_RETURN_IF_ERROR(Run(fetches, threads));
-  return target;
+  fetch.rows = buffer.Take(count, head_->cols());
+  AddSteps(*head_, first, fetch.rows, fetch.steps);
+  return fetch;
 }
 
 absl::StatusOr<at::Tensor> Gemma4Weights::Embeddings(const std::vector<int64_t>& ids) const {

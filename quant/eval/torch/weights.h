@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -47,6 +48,17 @@ class MatrixBuffer {
   int64_t used_ = 0;
 };
 
+// What fills the matrices of a layer or the rows of a head. The steps may run in any order and at the same time.
+using FetchSteps = std::vector<std::function<absl::Status()>>;
+struct LayerFetch {
+  LayerMatrices matrices;
+  FetchSteps steps;
+};
+struct HeadFetch {
+  at::Tensor rows;
+  FetchSteps steps;
+};
+
 class Gemma4Weights {
  public:
   // Reads on `threads` threads; beside the weights at most one decoded matrix a thread. NotFound naming a missing
@@ -65,10 +77,10 @@ class Gemma4Weights {
   const at::Tensor& per_layer_projection_norm() const { return per_layer_projection_norm_; }
   bool has_per_layer_inputs() const { return per_layer_rows_ != nullptr; }
 
-  // Thread-safe, with a buffer each. Tensors may point into `buffer`.
-  absl::StatusOr<LayerMatrices> Layer(int64_t layer, int threads, MatrixBuffer& buffer) const;
+  // Thread-safe, with a buffer each. Tensors may point into `buffer`; they hold their values once the steps are done.
+  LayerFetch Layer(int64_t layer, MatrixBuffer& buffer) const;
   // Rows of the LM head, which is the embedding table.
-  absl::StatusOr<at::Tensor> Head(int64_t first, int64_t count, int threads, MatrixBuffer& buffer) const;
+  HeadFetch Head(int64_t first, int64_t count, MatrixBuffer& buffer) const;
   // [ids, hidden] in the compute type. Every id is inside the table.
   absl::StatusOr<at::Tensor> Embeddings(const std::vector<int64_t>& ids) const;
   // embed_tokens_per_layer of one layer, [ids, P] in the compute type.

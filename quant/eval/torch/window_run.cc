@@ -15,9 +15,9 @@
 namespace sub1quant {
 namespace {
 
-// Logits are never whole in memory: a tile is 4 MiB of float32 a thread, the head's own rows at most 24 MiB.
+// Logits are never whole in memory: a tile is 4 MiB of float32 a thread, two blocks of the head's rows 24 MiB.
 constexpr int64_t kTileRows = 512, kTileVocabulary = 2048;
-constexpr int64_t kHeadRows = 2 * kTileVocabulary;
+constexpr int64_t kHeadRows = kTileVocabulary;
 
 // The rows of one window that are predicted from, in pieces of the height of a tile.
 class HeadWork {
@@ -62,15 +62,17 @@ class HeadWork {
 
 }  // namespace
 
-absl::Status WindowRun::ForWindows(const std::vector<WindowWork>& windows,
+absl::Status WindowRun::ForWindows(const std::vector<WindowWork>& windows, const FetchSteps& steps,
                                    const std::function<absl::Status(int64_t)>& body) const {
-  return ParallelFor(threads_, static_cast<int64_t>(windows.size()), [&](int64_t i) {
+  const auto count = static_cast<int64_t>(windows.size());
+  return ParallelFor(threads_, count + static_cast<int64_t>(steps.size()), [&](int64_t i) {
     const absl::Status status = GuardTorch([&] {
       const c10::InferenceMode inference;
       at::init_num_threads();  // this thread inherits the one intra-op thread of InitializeTorch
-      return body(i);
+      return i < count ? body(i) : steps[i - count]();
     });
-    return absl::IsCancelled(status) ? status : Annotate(status, absl::StrCat("window ", windows[i].index));
+    if (i >= count || absl::IsCancelled(status)) return status;
+    return Annotate(status, absl::StrCat("window ", windows[i].index));
   });
 }
 
@@ -80,13 +82,15 @@ absl::Status WindowRun::Run(std::vector<WindowWork>& windows, const Observer& ob
   for (const WindowWork& window : windows) longest = std::max(longest, window.ids.size());
   const Decoder decoder(config_, weights_, operations_, static_cast<int64_t>(longest));
   std::vector<Sequence> sequences(windows.size());
-  SUB1QUANT_RETURN_IF_ERROR(ForWindows(windows, [&](int64_t i) {
+  LayerFetch next = weights_.Layer(0, buffers_[0]);
+  SUB1QUANT_RETURN_IF_ERROR(ForWindows(windows, next.steps, [&](int64_t i) {
     sequences[i].ids = windows[i].embedded;
     return decoder.Embed(sequences[i], observer);
   }));
   for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
-    SUB1QUANT_ASSIGN_OR_RETURN(const LayerMatrices matrices, weights_.Layer(layer, threads_, buffer_));
-    SUB1QUANT_RETURN_IF_ERROR(ForWindows(windows, [&](int64_t i) -> absl::Status {
+    const LayerMatrices matrices = std::move(next.matrices);
+    next = layer + 1 < config_.num_hidden_layers ? weights_.Layer(layer + 1, buffers_[(layer + 1) % 2]) : LayerFetch();
+    SUB1QUANT_RETURN_IF_ERROR(ForWindows(windows, next.steps, [&](int64_t i) -> absl::Status {
       SUB1QUANT_RETURN_IF_ERROR(decoder.Layer(layer, matrices, sequences[i], observer));
       return done_(1);
     }));
@@ -105,16 +109,21 @@ absl::Status WindowRun::RunHead(std::vector<WindowWork>& windows, const std::vec
   for (size_t i = 0; i < windows.size(); ++i) {
     heads.emplace_back(windows[i], hidden[i], operations_, config_.final_logit_softcapping);
   }
+  const auto rows_from = [&](int64_t first) {
+    const int64_t count = std::min(kHeadRows, config_.vocab_size - first);
+    return count > 0 ? weights_.Head(first, count, buffers_[first / kHeadRows % 2]) : HeadFetch();
+  };
+  HeadFetch next = rows_from(0);
+  SUB1QUANT_RETURN_IF_ERROR(ForWindows({}, next.steps, [](int64_t) { return absl::OkStatus(); }));
   for (int64_t first = 0; first < config_.vocab_size; first += kHeadRows) {
-    SUB1QUANT_ASSIGN_OR_RETURN(
-        const at::Tensor rows,
-        weights_.Head(first, std::min(kHeadRows, config_.vocab_size - first), threads_, buffer_));
-    SUB1QUANT_RETURN_IF_ERROR(ForWindows(windows, [&](int64_t i) {
+    const at::Tensor rows = next.rows;
+    next = rows_from(first + kHeadRows);
+    SUB1QUANT_RETURN_IF_ERROR(ForWindows(windows, next.steps, [&](int64_t i) {
       heads[i].Fold(rows, first);
       return done_(0);
     }));
   }
-  return ForWindows(windows, [&](int64_t i) {
+  return ForWindows(windows, {}, [&](int64_t i) {
     windows[i].losses = heads[i].Losses();
     return done_(1);
   });

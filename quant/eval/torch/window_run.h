@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -22,6 +23,9 @@ struct WindowWork {
   std::vector<float> losses;      // -ln p of each
 };
 
+// One is computed with while the other is filled.
+using MatrixBuffers = std::array<MatrixBuffer, 2>;
+
 // Windows run in parallel, one intra-op thread each, and every product has the shape that one window gives it: the
 // losses depend on the window, the weights and the processor alone, not on `threads` or the other windows.
 class WindowRun {
@@ -29,21 +33,22 @@ class WindowRun {
   // `done(steps)`, called from any thread, one call at a time, with the number of steps since the last call; an error
   // stops the run. There are Steps() steps a window.
   using Done = std::function<absl::Status(int64_t)>;
-  // `buffer` and the others outlive the run.
+  // `buffers` and the others outlive the run.
   WindowRun(const Gemma4Config& config, const Gemma4Weights& weights, const Operations& operations, int threads,
-            MatrixBuffer& buffer, Done done)
+            MatrixBuffers& buffers, Done done)
       : config_(config),
         weights_(weights),
         operations_(operations),
         threads_(threads),
-        buffer_(buffer),
+        buffers_(buffers),
         done_(std::move(done)) {}
 
   int64_t Steps() const { return config_.num_hidden_layers + 1; }
   absl::Status Run(std::vector<WindowWork>& windows, const Observer& observer);
 
  private:
-  absl::Status ForWindows(const std::vector<WindowWork>& windows,
+  // body(i) for every window, and then, as threads become free, `steps`: what the next call needs.
+  absl::Status ForWindows(const std::vector<WindowWork>& windows, const FetchSteps& steps,
                           const std::function<absl::Status(int64_t)>& body) const;
   absl::Status RunHead(std::vector<WindowWork>& windows, const std::vector<at::Tensor>& hidden);
 
@@ -51,7 +56,7 @@ class WindowRun {
   const Gemma4Weights& weights_;
   const Operations& operations_;
   const int threads_;
-  MatrixBuffer& buffer_;
+  MatrixBuffers& buffers_;
   const Done done_;
 };
 
