@@ -1,7 +1,6 @@
 #include "bench/synthetic_model.h"
 
 #include <algorithm>
-#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "bench/synthetic_weights.h"
@@ -34,30 +33,6 @@ int64_t SharedLayers(int64_t layers) {
   int64_t shared = layers * 4 / 7;
   while (!CanShare(shared, layers)) --shared;
   return shared;
-}
-
-// Shapes by the part of the key after the layer's prefix (§2.1).
-std::map<std::string, std::vector<int64_t>> LayerShapes(const Gemma4Config& config, int64_t layer) {
-  const int64_t hidden = config.hidden_size, dim = config.layer_head_dim(layer), width = config.mlp_width(layer);
-  const int64_t q = config.num_attention_heads * dim, kv = config.num_key_value_heads * dim;
-  const int64_t per_layer = config.hidden_size_per_layer_input;
-  return {{"input_layernorm.weight", {hidden}},
-          {"post_attention_layernorm.weight", {hidden}},
-          {"pre_feedforward_layernorm.weight", {hidden}},
-          {"post_feedforward_layernorm.weight", {hidden}},
-          {"post_per_layer_input_norm.weight", {hidden}},
-          {"layer_scalar", {1}},
-          {"self_attn.q_norm.weight", {dim}},
-          {"self_attn.k_norm.weight", {dim}},
-          {"self_attn.q_proj.weight", {q, hidden}},
-          {"self_attn.k_proj.weight", {kv, hidden}},
-          {"self_attn.v_proj.weight", {kv, hidden}},
-          {"self_attn.o_proj.weight", {hidden, q}},
-          {"mlp.gate_proj.weight", {width, hidden}},
-          {"mlp.up_proj.weight", {width, hidden}},
-          {"mlp.down_proj.weight", {hidden, width}},
-          {"per_layer_input_gate.weight", {per_layer, hidden}},
-          {"per_layer_projection.weight", {hidden, per_layer}}};
 }
 
 absl::Status WriteMatrix(const SafetensorsEntry& entry, const SyntheticWeights& weights, int threads,
@@ -143,20 +118,11 @@ std::string SyntheticConfigJson(int64_t layers, int64_t vocabulary) {
 }
 
 std::vector<SafetensorsEntry> SyntheticTensors(const Gemma4Config& config) {
-  const Gemma4Tensors names = Gemma4TensorNames(config, /*text_only=*/false);
-  const int64_t packed = config.num_hidden_layers * config.hidden_size_per_layer_input;
-  std::map<std::string, std::vector<int64_t>> shapes = {
-      {"embed_tokens.weight", {config.vocab_size, config.hidden_size}},
-      {"embed_tokens_per_layer.weight", {config.vocab_size_per_layer_input, packed}},
-      {"per_layer_model_projection.weight", {packed, config.hidden_size}},
-      {"per_layer_projection_norm.weight", {config.hidden_size_per_layer_input}},
-      {"norm.weight", {config.hidden_size}}};
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    for (auto& [name, shape] : LayerShapes(config, layer)) shapes[absl::StrCat("layers.", layer, ".", name)] = shape;
-  }
+  const Gemma4Tensors tensors = Gemma4TensorShapes(config, /*text_only=*/false);
   std::vector<SafetensorsEntry> entries;
-  for (const auto& [name, shape] : shapes) entries.push_back({names.prefix + name, DType::kBF16, shape});
-  SUB1QUANT_CHECK(entries.size() == names.used.size() + names.unused_kv_shared.size());
+  for (const auto* part : {&tensors.used, &tensors.unused_kv_shared})
+    for (const Gemma4Tensor& tensor : *part) entries.push_back({tensor.key, DType::kBF16, tensor.shape});
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
   return entries;
 }
 

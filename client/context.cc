@@ -4,6 +4,7 @@
 #include "client/commands/commands.h"
 #include "client/outcome.h"
 #include "core/version.h"
+#include "quant/codec/implementations.h"
 
 namespace sub1quant {
 namespace {
@@ -43,7 +44,7 @@ int RunClient(int argc, const char* const* argv, Context& context) {
       "Finds for each weight matrix of a model the cheapest format that meets an average of bits per weight,\n"
       "packs the checkpoint and measures what that did to perplexity.",
       "sub1quant");
-  app.set_version_flag("--version", VersionLine("sub1quant"), "version, commit, features, instruction set");
+  app.set_version_flag("--version", VersionLine("sub1quant", BestImplementation().name), "version, commit, features, instruction set");
   app.require_subcommand(1);
   app.footer(kExitCodes);
   AddAllCommands(app, context);

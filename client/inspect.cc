@@ -24,12 +24,12 @@ std::string NameOf(const std::string& path) {
   return (absolute.has_filename() ? absolute : absolute.parent_path()).filename().string();
 }
 
-void AddTensors(const TensorInventory& inventory, Json& facts) {
-  const QuantizableSelection selection = SelectQuantizable(inventory);
+void AddTensors(const TensorInventory& inventory, const QuantizableSelection& selection, Json& facts) {
   facts["selection"] = selection.text_only ? "text-only" : "multimodal";
   facts["total_bytes"] = inventory.total_bytes();
   facts["quantizable_tensors"] = selection.indices.size();
   facts["quantizable_parameters"] = selection.parameters;
+  facts["warnings"] = Json::array();
   Json tensors = Json::array();
   for (size_t i = 0; i < inventory.tensors.size(); ++i) {
     const TensorRecord& tensor = inventory.tensors[i];
@@ -39,26 +39,33 @@ void AddTensors(const TensorInventory& inventory, Json& facts) {
                {"file", tensor.file},   {"quantizable", reason.empty()}};
     entry["reason"] = reason.empty() ? Json(nullptr) : Json(reason);
     tensors.push_back(std::move(entry));
+    if (reason.empty() && tensor.elements() == 0)
+      facts["warnings"].push_back(absl::StrCat("tensor '", tensor.key, "' has no weights; --exclude it"));
   }
   facts["tensors"] = std::move(tensors);
 }
 
-Json ConfigFacts(ModelSource& source) {
+Json Unscorable(const absl::Status& status) {
+  return Json{{"scoring", false}, {"reason", std::string(status.message())}};
+}
+
+Json ConfigFacts(ModelSource& source, const TensorInventory& inventory, bool text_only) {
   const absl::StatusOr<std::string> text = ReadModelFile(source, "config.json", kMaxConfigBytes);
-  if (!text.ok()) return Json{{"scoring", false}, {"reason", std::string(text.status().message())}};
+  if (!text.ok()) return Unscorable(text.status());
   const absl::StatusOr<Gemma4Config> config = ParseGemma4Config(*text);
-  if (!config.ok()) return Json{{"scoring", false}, {"reason", std::string(config.status().message())}};
-  Json facts{{"scoring", true},
-             {"architecture", config->architecture},
-             {"model_type", config->model_type},
-             {"vocab_size", config->vocab_size},
-             {"hidden_size", config->hidden_size},
-             {"intermediate_size", config->intermediate_size},
-             {"num_hidden_layers", config->num_hidden_layers},
-             {"num_attention_heads", config->num_attention_heads},
-             {"num_key_value_heads", config->num_key_value_heads},
-             {"num_kv_shared_layers", config->num_kv_shared_layers},
-             {"sliding_window", config->sliding_window}};
+  if (!config.ok()) return Unscorable(config.status());
+  const absl::Status scorable = CheckGemma4Tensors(Gemma4TensorShapes(*config, text_only), inventory);
+  Json facts = scorable.ok() ? Json{{"scoring", true}} : Unscorable(scorable);
+  facts.update(Json{{"architecture", config->architecture},
+                    {"model_type", config->model_type},
+                    {"vocab_size", config->vocab_size},
+                    {"hidden_size", config->hidden_size},
+                    {"intermediate_size", config->intermediate_size},
+                    {"num_hidden_layers", config->num_hidden_layers},
+                    {"num_attention_heads", config->num_attention_heads},
+                    {"num_key_value_heads", config->num_key_value_heads},
+                    {"num_kv_shared_layers", config->num_kv_shared_layers},
+                    {"sliding_window", config->sliding_window}});
   return facts;
 }
 
@@ -66,11 +73,14 @@ absl::StatusOr<Json> InspectModel(const std::string& directory) {
   SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<ModelSource> source, OpenModelDirectory(directory));
   const absl::StatusOr<TensorInventory> inventory = ReadInventory(*source);
   if (!inventory.ok()) return Annotate(inventory.status(), directory);
-  Json facts{{"kind", "model"}, {"name", NameOf(directory)}, {"config", ConfigFacts(*source)}};
+  const QuantizableSelection selection = SelectQuantizable(*inventory);
+  Json facts{{"kind", "model"},
+             {"name", NameOf(directory)},
+             {"config", ConfigFacts(*source, *inventory, selection.text_only)}};
   facts["files"] = Json::array();
   for (const ModelFile& file : inventory->files)
     facts["files"].push_back(Json{{"name", file.name}, {"size", file.size}, {"header_sha256", file.header_sha256}});
-  AddTensors(*inventory, facts);
+  AddTensors(*inventory, selection, facts);
   return facts;
 }
 
@@ -85,7 +95,7 @@ absl::StatusOr<Json> InspectSafetensors(const std::string& path) {
   Json facts{{"kind", "safetensors"}, {"name", name}, {"header_sha256", header->sha256}};
   facts["metadata"] = Json::object();
   for (const auto& [key, value] : header->metadata) facts["metadata"][key] = value;
-  AddTensors(inventory, facts);
+  AddTensors(inventory, SelectQuantizable(inventory), facts);
   return facts;
 }
 

@@ -25,12 +25,10 @@ void Line(std::string& text, const std::string& name, const std::string& value) 
 
 std::string Config(const Json& config) {
   std::string text;
-  if (!config["scoring"].get<bool>()) {
-    Line(text, "config", absl::StrCat("cannot be scored: ", Scalar(config["reason"])));
-    return text;
-  }
+  if (!config["scoring"].get<bool>())
+    Line(text, "warning", absl::StrCat("this model cannot be scored: ", Scalar(config["reason"])));
   for (const auto& [name, value] : config.items())
-    if (name != "scoring") Line(text, name, Scalar(value));
+    if (name != "scoring" && name != "reason") Line(text, name, Scalar(value));
   return text;
 }
 
@@ -61,6 +59,7 @@ std::string RenderInspection(const Json& facts) {
   Line(text, kind, Scalar(facts["name"]));
   if (kind == "model") text += Config(facts["config"]);
   if (kind == "model" || kind == "safetensors") {
+    for (const Json& warning : facts["warnings"]) Line(text, "warning", Scalar(warning));
     Line(text, "tensors",
          absl::StrCat(facts["tensors"].size(), ", ", FormatBytes(facts["total_bytes"].get<uint64_t>())));
     Line(text, "quantizable",

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <type_traits>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/outcome.h"
@@ -49,12 +51,21 @@ absl::Status ReadActivationWeights(const std::string& path, JobSpecification& sp
   return absl::OkStatus();
 }
 
+// The command line library clips a number that no 64 bits hold; an error must show the number that was given.
+std::string CheckFits(const std::string& text) {
+  const size_t first = text.find_first_not_of("+-");
+  int64_t value = 0;
+  const bool digits = first != std::string::npos && text.find_first_not_of("0123456789", first) == std::string::npos;
+  return digits && !absl::SimpleAtoi(text, &value) ? absl::StrCat(text, " is out of range") : "";
+}
+
 }  // namespace
 
 template <typename T>
 CLI::Option* JobOptions::Bind(CLI::App& command, const std::string& name, T JobSpecification::*member,
                               const std::string& text) {
   CLI::Option* option = command.add_option(name, given_.*member, text);
+  if constexpr (std::is_integral_v<T>) option->check(CheckFits);
   overrides_.emplace_back(option, [this, member](JobSpecification& s) { s.*member = given_.*member; });
   return option;
 }
@@ -85,7 +96,7 @@ void JobOptions::AddSearchOptions(CLI::App& command) {
       ->excludes(uniform_);
   command
       .add_option("--formats", formats_,
-                  absl::StrCat("candidates: published, or a list of ", absl::StrJoin(KnownMethods(), ", ")))
+                  absl::StrCat("candidates: published, integer, or a list of ", absl::StrJoin(KnownMethods(), ", ")))
       ->type_name("LIST")
       ->allow_extra_args(false)
       ->delimiter(',')
@@ -137,14 +148,15 @@ absl::StatusOr<std::vector<std::string>> ExpandFormats(const std::vector<std::st
     if (name == "published") {
       for (const std::string& method : PublishedMethods()) add(method);
     } else if (name == "integer") {
-      return absl::InvalidArgumentError("--formats integer is not supported in this version");
+      for (const std::string& method : IntegerMethods()) add(method);
     } else {
       add(name);
     }
   }
   for (const std::string& format : formats)
     if (FindCodec(format) == nullptr)
-      return absl::InvalidArgumentError(absl::StrCat("--formats: unknown format '", format, "'; known: published, ",
+      return absl::InvalidArgumentError(absl::StrCat("--formats: unknown format '", format,
+                                                     "'; known: published, integer, ",
                                                      absl::StrJoin(KnownMethods(), ", ")));
   return formats;
 }

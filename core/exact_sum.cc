@@ -10,19 +10,13 @@ constexpr int kFractionBits = 60;
 using UInt128 = unsigned __int128;
 }  // namespace
 
-void ExactSum::Add(double term) {
+void ExactSum::AddLarge(double term) {
   SUB1QUANT_CHECK(std::isfinite(term) && std::fabs(term) < 9.223372036854775808e18);
-  // A double is m * 2^e with |m| < 2^53, so term * 2^60 is an integer when e >= -60 and otherwise needs one rounding.
+  // m * 2^e with |m| < 2^53 and, as |term| >= 4, e >= -50: an integer on the grid.
   int exponent = 0;
   const double fraction = std::frexp(term, &exponent);
-  const auto mantissa = static_cast<int64_t>(std::ldexp(fraction, 53));
-  const int shift = exponent - 53 + kFractionBits;
-  if (shift >= 0) {
-    units_ += static_cast<Int128>(static_cast<UInt128>(static_cast<Int128>(mantissa)) << shift);
-    return;
-  }
-  // Below: |mantissa| * 2^shift < 2^53, exact in a double, nearbyint rounds ties to even.
-  units_ += static_cast<Int128>(std::nearbyint(std::ldexp(static_cast<double>(mantissa), shift)));
+  const auto mantissa = static_cast<Int128>(std::ldexp(fraction, 53));
+  units_ += static_cast<Int128>(static_cast<UInt128>(mantissa) << (exponent - 53 + kFractionBits));
 }
 
 double ExactSum::ToDouble() const {

@@ -2,6 +2,7 @@
 // 128-bit integer. Any split over threads, workers or devices gives identical bits.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 
@@ -16,7 +17,14 @@ class ExactSum {
   ExactSum() = default;
 
   // Adds rne(term * 2^60). `term` is finite and |term| < 2^63.
-  void Add(double term);
+  void Add(double term) {
+    // Scaling by a power of two is exact; what then fits 64 bits is rounded by one instruction.
+    const double scaled = term * 0x1p60;
+    if (std::fabs(scaled) < 0x1p62)
+      units_ += static_cast<Int128>(std::llrint(scaled));
+    else
+      AddLarge(term);
+  }
   void Add(const ExactSum& other) { units_ += other.units_; }
 
   // The double nearest to the sum (ties to even).
@@ -34,6 +42,8 @@ class ExactSum {
   friend bool operator==(const ExactSum& a, const ExactSum& b) { return a.units_ == b.units_; }
 
  private:
+  void AddLarge(double term);
+
   Int128 units_ = 0;
 };
 

@@ -4,11 +4,11 @@ namespace sub1quant {
 
 std::string Version() { return SUB1QUANT_VERSION; }
 std::string Commit() { return SUB1QUANT_COMMIT; }
-std::string InstructionSet() { return "scalar"; }
 
-std::string VersionLine(const std::string& program) {
-  return program + " " + Version() + " (commit " + Commit() + ", features: none, instruction set: " + InstructionSet() +
-         ")";
+std::string VersionLine(const std::string& program, const std::string& instruction_set) {
+  std::string line = program + " " + Version() + " (commit " + Commit() + ", features: none";
+  if (!instruction_set.empty()) line += ", instruction set: " + instruction_set;
+  return line + ")";
 }
 
 }  // namespace sub1quant

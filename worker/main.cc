@@ -1,4 +1,5 @@
-// sub1quant-worker: wiring, signals, exit codes. 0 drained · 1 the server refuses this worker · 2 wrong usage.
+// sub1quant-worker: wiring, signals, exit codes. 0 drained · 1 the server refuses this worker · 2 wrong usage · 75 the
+// device failed.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "core/version.h"
 #include "proto/channel/channel.h"
 #include "proto/channel/remote_blobs.h"
+#include "quant/codec/implementations.h"
 #include "quant/eval/torch/scorer.h"
 #include "spdlog/spdlog.h"
 #include "worker/device.h"
@@ -62,6 +64,7 @@ struct Worker {
   std::unique_ptr<IdGenerator> ids = NewRandomIdGenerator();
   std::unique_ptr<WorkerMetrics> null_metrics = NewNullMetrics();
   std::unique_ptr<MetricsServer> metrics_server;
+  Device device;
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<ModelAccess> models;
   std::unique_ptr<TaskExecutors> executors;
@@ -73,7 +76,6 @@ struct Worker {
 
 absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   SUB1QUANT_RETURN_IF_ERROR(CheckOptions(options));
-  SUB1QUANT_ASSIGN_OR_RETURN(const Device device, ChooseDevice(options.device));
   ModelRoots roots;
   roots.follow_links = options.trust_model_roots;
   for (const std::string& root : options.model_roots) SUB1QUANT_RETURN_IF_ERROR(AddModelRoot(root, roots));
@@ -81,23 +83,31 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
     SUB1QUANT_ASSIGN_OR_RETURN(worker.metrics_server, StartMetricsServer(options.metrics));
     spdlog::info("metrics on port {}", worker.metrics_server->port());
   }
+  const auto refused = [&metrics = worker.metrics()](const KernelRefusal& refusal) {
+    spdlog::error("kernel refused, the CPU is used for it: {} {}: {}", refusal.operation, refusal.method, refusal.why);
+    metrics.KernelRefused(refusal.operation, refusal.method);
+  };
+  SUB1QUANT_ASSIGN_OR_RETURN(worker.device,
+                             ChooseDevice(options.device, DeviceModulePath(), {refused, ExitForLostDevice}));
   const std::shared_ptr<grpc::Channel> channel = DialServer(options.server);
   SUB1QUANT_ASSIGN_OR_RETURN(worker.blobs, OpenBlobs(options, channel));
   worker.models = NewModelAccess(std::move(roots), channel);
   const int threads = options.threads > 0 ? options.threads : AvailableThreads();
   worker.executors = std::make_unique<TaskExecutors>(
-      Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), threads}, device.torch_name);
+      Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), *worker.device.coder, threads},
+      worker.device.torch_name);
 
   const std::string session = options.session.empty() ? worker.ids->NewId() : options.session;
-  worker.coordinator = NewGrpcCoordinator(channel, {options.name, session, device.description, Version()});
+  worker.coordinator = NewGrpcCoordinator(channel, {options.name, session, worker.device.description, Version()});
   WorkerLoop::Options loop;
   loop.jitter_seed = std::hash<std::string>()(session);
   worker.loop = std::make_unique<WorkerLoop>(
       WorkerLoop::Parts{*worker.clock, *worker.work_pause, *worker.renew_pause, *worker.ids, *worker.coordinator,
                         *worker.executors, worker.metrics()},
       loop);
-  spdlog::info("{}: worker {} on {}, {} thread(s), server {}", VersionLine("sub1quant-worker"), options.name,
-               device.description, threads, options.server);
+  spdlog::info("{}: worker {} on {}, {} thread(s), server {}",
+               VersionLine("sub1quant-worker", BestImplementation().name), options.name, worker.device.description,
+               threads, options.server);
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/outcome.h"
 #include "client/state_directory.h"
+#include "core/status.h"
 
 namespace sub1quant {
 namespace {
@@ -17,6 +18,11 @@ bool IsDevice(const std::string& text) {
   if (text == "auto" || text == "cpu" || text == "cuda") return true;
   return absl::StartsWith(text, "cuda:") && text.size() > 5 && text.size() <= 8 &&
          std::all_of(text.begin() + 5, text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+absl::Status CheckCount(const char* option, const std::optional<int>& count, int limit) {
+  if (!count || (*count >= 1 && *count <= limit)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(option, " ", *count, ": 1 to ", limit, " is expected"));
 }
 
 }  // namespace
@@ -39,13 +45,11 @@ absl::Status LocalOptions::Fill(const Context& context, LocalJob& job) const {
                     "--state names a directory");
   if (!IsDevice(device_))
     return absl::InvalidArgumentError(absl::StrCat("--device ", device_, ": auto, cpu, cuda or cuda:I is expected"));
-  if (workers_ < 0 || workers_ > kMaxWorkers)
-    return absl::InvalidArgumentError(absl::StrCat("--workers ", workers_, ": 1 to ", kMaxWorkers, " is expected"));
-  if (threads_ < 0 || threads_ > kMaxThreads)
-    return absl::InvalidArgumentError(absl::StrCat("--threads ", threads_, ": 1 to ", kMaxThreads, " is expected"));
+  SUB1QUANT_RETURN_IF_ERROR(CheckCount("--workers", workers_, kMaxWorkers));
+  SUB1QUANT_RETURN_IF_ERROR(CheckCount("--threads", threads_, kMaxThreads));
   job.device = device_;
-  job.workers = workers_;
-  job.threads = threads_;
+  job.workers = workers_.value_or(0);
+  job.threads = threads_.value_or(0);
   return absl::OkStatus();
 }
 

@@ -1,6 +1,9 @@
 // Options of the commands that start a private server.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "client/context.h"
 #include "client/local_job.h"
 #include "core/json.h"
@@ -14,7 +17,7 @@ class LocalOptions {
 
  private:
   std::string state_, device_ = "auto";
-  int workers_ = 0, threads_ = 0;
+  std::optional<int> workers_, threads_;  // absent: as the machine has
 };
 
 // {"job", "out"} and the report's own keys, or, with several targets, "reports": {folder: report}.

@@ -1,12 +1,10 @@
 // .pt → native artifact.
-#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/digest.h"
 #include "core/file.h"
 #include "core/status.h"
 #include "quant/artifact/new_directory.h"
@@ -14,21 +12,10 @@
 #include "quant/artifact/pt_layout.h"
 #include "quant/model/quantizable.h"
 #include "quant/model/safetensors.h"
+#include "quant/model/tensor_digest.h"
 
 namespace sub1quant {
 namespace {
-
-absl::StatusOr<std::string> TensorDigest(ModelSource& model, const TensorRecord& tensor) {
-  std::string buffer(std::min<uint64_t>(tensor.bytes, uint64_t{4} << 20), '\0');
-  Sha256 digest;
-  for (uint64_t done = 0; done < tensor.bytes;) {
-    const uint64_t part = std::min<uint64_t>(buffer.size(), tensor.bytes - done);
-    SUB1QUANT_RETURN_IF_ERROR(model.Read(tensor.file, tensor.offset + done, buffer.data(), part));
-    digest.Update(buffer.data(), part);
-    done += part;
-  }
-  return digest.HexDigest();
-}
 
 // Checks the manifest against the model and fills in what only the model knows.
 absl::Status TakeFromModel(ModelSource& model, Manifest* manifest) {
@@ -48,15 +35,17 @@ absl::Status TakeFromModel(ModelSource& model, Manifest* manifest) {
       return absl::FailedPreconditionError("tensor '" + tensor.key + "' is " + DTypeName(record.dtype) +
                                            " in the model; BF16, F16 or F32 expected");
     tensor.dtype = DTypeName(record.dtype);
-    SUB1QUANT_ASSIGN_OR_RETURN(tensor.tensor_sha256, TensorDigest(model, record));
+    SUB1QUANT_ASSIGN_OR_RETURN(tensor.tensor_sha256, TensorSha256(model, record));
     packed.insert(tensor.key);
   }
   const QuantizableSelection selection = SelectQuantizable(inventory);
   manifest->selection = selection.text_only ? "text-only" : "multimodal";
-  for (size_t index : selection.indices) {
-    const TensorRecord& record = inventory.tensors[index];
-    if (packed.count(record.key) == 0)
-      manifest->kept.push_back({record.key, DTypeName(record.dtype), record.rows(), record.cols(), /*excluded=*/true});
+  for (size_t i = 0; i < selection.indices.size(); ++i) {
+    const TensorRecord& record = inventory.tensors[selection.indices[i]];
+    if (packed.count(record.key) > 0) continue;
+    manifest->kept.push_back({record.key, DTypeName(record.dtype), record.rows(), record.cols(), /*excluded=*/true});
+    manifest->kept.back().index = static_cast<int64_t>(i);
+    SUB1QUANT_ASSIGN_OR_RETURN(manifest->kept.back().tensor_sha256, TensorSha256(model, record));
   }
   return absl::OkStatus();
 }

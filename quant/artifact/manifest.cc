@@ -41,9 +41,11 @@ Json TensorToJson(const ManifestTensor& tensor) {
 
 Json KeptToJson(const KeptTensor& kept) {
   Json json = Json::object();
+  json["index"] = kept.index;
   json["key"] = kept.key;
   json["dtype"] = kept.dtype;
   json["shape"] = {kept.rows, kept.cols};
+  json["tensor_sha256"] = kept.tensor_sha256;
   json["excluded"] = kept.excluded;
   return json;
 }

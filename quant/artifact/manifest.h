@@ -40,7 +40,9 @@ struct ManifestTensor {
 struct KeptTensor {  // pinned to "keep", or excluded: stays as it is in the model
   std::string key, dtype;
   int64_t rows = 0, cols = 0;
-  bool excluded = false;  // else pinned keep: counts its own width in the average
+  bool excluded = false;           // else pinned keep: counts its own width in the average
+  int64_t index = 0;               // enumeration order of the quantizable matrices, as of the packed ones
+  std::string tensor_sha256 = {};  // of the source bytes
 };
 
 // Totals of one allocation over `tensors`, as the published stats have them. mse fields may be unknown.

@@ -58,17 +58,17 @@ class Fields {
     if (!value.is_boolean()) return Wrong(name, "true or false"), false;
     return value.get<bool>();
   }
-  void Shape(int64_t* rows, int64_t* cols) {
+  void Shape(int64_t* rows, int64_t* cols, int64_t low) {
     const Json& value = At("shape");
     if (!status_.ok()) return;
     if (!value.is_array() || value.size() != 2) return Wrong("shape", "[rows, cols]");
-    *rows = CheckedInt(value[0], "shape", 1, kMaxSide);
-    *cols = CheckedInt(value[1], "shape", 1, kMaxSide);
+    *rows = CheckedInt(value[0], "shape", low, kMaxSide);
+    *cols = CheckedInt(value[1], "shape", low, kMaxSide);
   }
   // BF16, F16, F32; "" where the source is unknown.
-  std::string SourceDType(const char* name, bool may_be_empty) {
+  std::string SourceDType(const char* name) {
     const std::string text = Text(name);
-    const bool known = text == "BF16" || text == "F16" || text == "F32" || (may_be_empty && text.empty());
+    const bool known = text == "BF16" || text == "F16" || text == "F32" || text.empty();
     if (status_.ok() && !known) Wrong(name, "BF16, F16 or F32");
     return text;
   }
@@ -133,8 +133,8 @@ ManifestTensor TensorFromJson(Fields& fields) {
   ManifestTensor tensor;
   tensor.index = fields.Int("index", 0, kMaxTensors);
   tensor.key = fields.Text("key");
-  fields.Shape(&tensor.rows, &tensor.cols);
-  tensor.dtype = fields.SourceDType("dtype", /*may_be_empty=*/true);
+  fields.Shape(&tensor.rows, &tensor.cols, 1);
+  tensor.dtype = fields.SourceDType("dtype");
   tensor.tensor_sha256 = fields.Digest("tensor_sha256", /*may_be_empty=*/true);
   tensor.method = fields.Text("method");
   tensor.codec_version = static_cast<int>(fields.Int("codec_version", 1, 1 << 20));
@@ -151,9 +151,12 @@ ManifestTensor TensorFromJson(Fields& fields) {
 
 KeptTensor KeptFromJson(Fields& fields) {
   KeptTensor kept;
+  kept.index = fields.Int("index", 0, kMaxTensors);
   kept.key = fields.Text("key");
-  kept.dtype = fields.SourceDType("dtype", /*may_be_empty=*/false);
-  fields.Shape(&kept.rows, &kept.cols);
+  kept.dtype = fields.Text("dtype");
+  if (fields.ok() && !ParseDType(kept.dtype)) fields.Wrong("dtype", "a safetensors dtype");
+  fields.Shape(&kept.rows, &kept.cols, 0);
+  kept.tensor_sha256 = fields.Digest("tensor_sha256", /*may_be_empty=*/false);
   kept.excluded = fields.Bool("excluded");
   if (fields.ok() && kept.rows * kept.cols > kMaxCount) fields.Wrong("shape", "at most 2^53 weights");
   return kept;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
+#include "quant/artifact/pt_integer.h"
 #include "quant/artifact/pt_layout.h"
 
 namespace sub1quant {
@@ -60,11 +61,15 @@ absl::Status ShapeOf(const PickleValue& dict, const char* key, int64_t* rows, in
 
 absl::StatusOr<std::string> MethodOf(const PickleValue& entry) {
   SUB1QUANT_ASSIGN_OR_RETURN(const std::string format, TextOf(entry, "format"));
-  const PickleValue* outliers = entry.Find("outliers_per_group");
-  return MethodOfFormat(format, outliers != nullptr && outliers->kind == Kind::kInt ? outliers->integer : 0);
+  const auto number = [&entry](const char* key) {
+    const PickleValue* value = entry.Find(key);
+    return value != nullptr && value->kind == Kind::kInt ? value->integer : 0;
+  };
+  return MethodOfFormat(format, number("outliers_per_group"), number("bits"));
 }
 
-absl::StatusOr<ManifestTensor> TensorOf(const PickleValue& entry, int64_t index, int group_size) {
+absl::StatusOr<ManifestTensor> TensorOf(const PickleValue& entry, const std::map<std::string, std::string>& names,
+                                        int64_t index, int group_size) {
   if (entry.kind != Kind::kDict || entry.items.size() > kMaxEntryItems)
     return Bad("a dict of at most 64 keys expected");
   ManifestTensor tensor;
@@ -79,6 +84,8 @@ absl::StatusOr<ManifestTensor> TensorOf(const PickleValue& entry, int64_t index,
   if (padded_rows != tensor.rows || padded_cols != padded)
     return Bad(absl::StrCat("'padded_shape': [", tensor.rows, ", ", padded, "] expected"));
   SUB1QUANT_ASSIGN_OR_RETURN(tensor.method, MethodOf(entry));
+  const auto name = names.find(tensor.key);
+  if (name != names.end() && EntryMethod(name->second) == tensor.method) tensor.method = name->second;
   const Codec* codec = FindCodec(tensor.method);
   if (codec == nullptr) return Bad("method '" + tensor.method + "' is not known here");
   tensor.codec_version = codec->version();
@@ -87,8 +94,24 @@ absl::StatusOr<ManifestTensor> TensorOf(const PickleValue& entry, int64_t index,
   return tensor;
 }
 
+// Method names by key. They tell int4 and int2 from the methods in whose entries they stand (docs/formats.md §9).
+absl::StatusOr<std::map<std::string, std::string>> MethodNames(const PickleValue* weight_keys) {
+  std::map<std::string, std::string> names;
+  if (weight_keys == nullptr || weight_keys->kind != Kind::kList) return names;
+  if (weight_keys->items.size() > kMaxEntries) return Bad(absl::StrCat("more than ", kMaxEntries, " weight_keys"));
+  for (const PicklePointer& item : weight_keys->items) {
+    if (item->kind != Kind::kDict || item->items.size() > kMaxEntryItems)
+      return Bad("'weight_keys': small dicts expected");
+    const PickleValue *key = item->Find("key"), *method = item->Find("method");
+    if (key == nullptr || key->kind != Kind::kString || method == nullptr || method->kind != Kind::kString) continue;
+    names[key->text] = method->text;
+  }
+  return names;
+}
+
 // All entries in ascending index.
-absl::Status ReadEntries(const PickleValue& quantized, PtHeader* header) {
+absl::Status ReadEntries(const PickleValue& quantized, const std::map<std::string, std::string>& names,
+                         PtHeader* header) {
   if (quantized.kind != Kind::kDict || quantized.items.empty() || quantized.items.size() > 2 * kMaxEntries)
     return Bad(absl::StrCat("'quantized': a dict of 1 to ", kMaxEntries, " entries expected"));
   std::map<int64_t, const PickleValue*> by_index;
@@ -104,7 +127,7 @@ absl::Status ReadEntries(const PickleValue& quantized, PtHeader* header) {
   header->manifest.group_size = static_cast<int>(group_size);
   std::set<std::string> keys;
   for (const auto& [index, entry] : by_index) {
-    absl::StatusOr<ManifestTensor> tensor = TensorOf(*entry, index, header->manifest.group_size);
+    absl::StatusOr<ManifestTensor> tensor = TensorOf(*entry, names, index, header->manifest.group_size);
     if (!tensor.ok()) return Annotate(tensor.status(), absl::StrCat("entry ", index));
     if (!keys.insert(tensor->key).second) return Bad("key '" + tensor->key + "' is there twice");
     header->manifest.tensors.push_back(*std::move(tensor));
@@ -178,7 +201,8 @@ absl::StatusOr<PtHeader> ReadPtHeader(const PickleValue& root) {
   const PickleValue* quantized = root.Find("quantized");
   if (quantized == nullptr) return Bad("'quantized' is missing");
   PtHeader header;
-  SUB1QUANT_RETURN_IF_ERROR(ReadEntries(*quantized, &header));
+  SUB1QUANT_ASSIGN_OR_RETURN(const auto names, MethodNames(root.Find("weight_keys")));
+  SUB1QUANT_RETURN_IF_ERROR(ReadEntries(*quantized, names, &header));
   if (const PickleValue* stats = root.Find("stats")) SUB1QUANT_RETURN_IF_ERROR(ReadStats(*stats, &header.manifest));
   SUB1QUANT_RETURN_IF_ERROR(ReadConfig(root.Find("config"), &header.manifest));
   Manifest& manifest = header.manifest;

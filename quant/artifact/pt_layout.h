@@ -30,8 +30,8 @@ struct PtEntryLayout {
 absl::StatusOr<PtEntryLayout> LayoutOfEntry(const std::string& method, int64_t rows, int64_t cols, int group_size,
                                             bool ignored);
 
-// Method name of an entry's `format`; `outliers` is its outliers_per_group, or 0.
-absl::StatusOr<std::string> MethodOfFormat(const std::string& format, int64_t outliers);
+// Method name of an entry's `format`; `outliers` is its outliers_per_group and `bits` its bits, or 0.
+absl::StatusOr<std::string> MethodOfFormat(const std::string& format, int64_t outliers, int64_t bits);
 
 // Takes out what decoding ignores: what the native artifact does not store.
 void DropIgnoredArrays(EncodedMatrix* encoded);

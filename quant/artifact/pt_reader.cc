@@ -9,6 +9,7 @@
 #include "quant/artifact/pickle_reader.h"
 #include "quant/artifact/pt.h"
 #include "quant/artifact/pt_header.h"
+#include "quant/artifact/pt_integer.h"
 #include "quant/artifact/pt_layout.h"
 #include "quant/artifact/zip_reader.h"
 
@@ -39,7 +40,6 @@ class ZipPtFile : public PtFile {
   absl::StatusOr<EncodedMatrix> Read(size_t i) const override {
     const ManifestTensor& tensor = manifest_.tensors.at(i);
     EncodedMatrix encoded;
-    encoded.method = tensor.method;
     encoded.rows = tensor.rows;
     encoded.cols = tensor.cols;
     encoded.group_size = manifest_.group_size;
@@ -50,6 +50,7 @@ class ZipPtFile : public PtFile {
       if (!status.ok()) return Annotate(status, "tensor '" + tensor.key + "'");
       encoded.arrays.push_back(std::move(array));
     }
+    FromEntryMethod(tensor.method, &encoded);
     return encoded;
   }
 

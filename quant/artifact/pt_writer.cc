@@ -7,6 +7,7 @@
 #include "core/status.h"
 #include "quant/artifact/pickle_writer.h"
 #include "quant/artifact/pt.h"
+#include "quant/artifact/pt_integer.h"
 #include "quant/artifact/pt_layout.h"
 #include "quant/artifact/pt_stats.h"
 #include "quant/artifact/zip_writer.h"
@@ -96,11 +97,12 @@ absl::Status AddText(ZipWriter* zip, const std::string& name, const std::string&
   return zip->Add(kArchive + name, text.data(), text.size());
 }
 
-absl::Status WriteStorages(const EncodedMatrix& encoded, const ManifestTensor& tensor, int group_size,
+absl::Status WriteStorages(EncodedMatrix encoded, const ManifestTensor& tensor, int group_size,
                            const PtEntryLayout& layout, int64_t* record, ZipWriter* zip) {
   if (encoded.method != tensor.method || encoded.rows != tensor.rows || encoded.cols != tensor.cols ||
       encoded.group_size != group_size)
     return absl::FailedPreconditionError("the encoded matrix is another than the manifest names");
+  ToEntryMethod(&encoded);
   for (const PtItem& item : layout.items) {
     if (!item.array) continue;
     const EncodedArray* array = encoded.Find(item.name);
@@ -130,7 +132,7 @@ absl::Status WritePt(const Manifest& manifest, const EncodedSource& source, cons
     absl::StatusOr<EncodedMatrix> encoded = source(i);
     if (!encoded.ok()) return ForTensor(encoded.status(), tensor);
     SUB1QUANT_RETURN_IF_ERROR(
-        ForTensor(WriteStorages(*encoded, tensor, manifest.group_size, layouts[i], &record, &zip), tensor));
+        ForTensor(WriteStorages(*std::move(encoded), tensor, manifest.group_size, layouts[i], &record, &zip), tensor));
   }
   SUB1QUANT_RETURN_IF_ERROR(AddText(&zip, "version", "3\n"));
   return zip.Finish();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 #include "quant/model/tensor.h"
 
 namespace sub1quant {
+
+struct Implementation;  // quant/codec/implementations.h
 
 // A matrix [rows, cols] or a block of its rows, row-major, contiguous, in BF16, F16 or F32. Not owned.
 struct MatrixView {
@@ -38,6 +41,7 @@ struct EncodedMatrix {
   int group_size = 128;
   std::vector<EncodedArray> arrays;
   ExactSum error;  // sum over the real positions of (w - decoded)^2 as docs/formats.md §7 defines it
+  std::optional<ExactSum> weighted_error = std::nullopt;  // the same with the factor h, where importance was given
 
   const EncodedArray* Find(const std::string& name) const;
   uint64_t stored_bytes() const;  // of the arrays
@@ -48,6 +52,11 @@ struct EncodeOptions {
   int threads = 1;
   // int2_base only: keep the residual arrays that the published .pt carries and decoding ignores.
   bool keep_ignored_arrays = false;
+  // nullptr: the fastest of this CPU. The bytes do not depend on it.
+  const Implementation* implementation = nullptr;
+  // Integer family only (docs/formats.md §9), the other formats do not weigh: h of each input channel, `cols` finite
+  // numbers, none negative; empty: all 1. Decides which scale is kept; `EncodedMatrix::error` stays unweighted.
+  std::vector<float> importance = {};
 };
 
 // Stateless, thread-safe, lives as long as the process.
@@ -76,12 +85,14 @@ class Codec {
   virtual absl::Status Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const = 0;
 };
 
-// nullptr for an unknown method. Accepts every k in `int2_error_budget_k{K}`, 1 <= K <= 255.
+// nullptr for an unknown method. Beside KnownMethods accepts every k in `int2_error_budget_k{K}`, 1 <= K <= 255.
 const Codec* FindCodec(const std::string& method);
 // The five published candidates in their order: int2_base, int2_binary_residual, int2_error_budget_k4,
 // int2_error_budget_k8, groupwise_int4.
 const std::vector<std::string>& PublishedMethods();
-// The methods to list in --help and error messages; of the k-formats the published two.
+// The integer family (docs/formats.md §9): int2, int3, int4, int5, int6, int8.
+const std::vector<std::string>& IntegerMethods();
+// The methods to list in --help and error messages: the published five, then the integer family.
 const std::vector<std::string>& KnownMethods();
 
 // 32, 64, 128 or 256, else InvalidArgument.

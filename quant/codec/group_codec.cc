@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status.h"
+#include "quant/codec/implementations.h"
 #include "quant/codec/packing.h"
 
 namespace sub1quant {
@@ -34,9 +35,9 @@ uint64_t ArraySpec::bytes() const {
   return count;
 }
 
-absl::Status ScaleOverflow(const WeightGroup& group, const std::string& detail) {
+absl::Status ScaleOverflow(const WeightTile& tile, int lane, const std::string& detail) {
   return absl::InvalidArgumentError(
-      absl::StrCat("float16 scale overflows", detail, ": row ", group.row, ", group ", group.index));
+      absl::StrCat("float16 scale overflows", detail, ": row ", tile.row(lane), ", group ", tile.index(lane)));
 }
 
 absl::Status ReadScale(const uint8_t* array, int64_t index, const char* name, float* scale) {
@@ -79,14 +80,20 @@ absl::StatusOr<EncodedMatrix> GroupCodec::Encode(const MatrixView& matrix, const
   arrays.resize(Arrays(shape).size() + IgnoredArrays(shape).size(), nullptr);
 
   std::vector<ExactSum> sums(static_cast<size_t>(RowBlockCount(matrix)));
-  const int64_t groups = GroupsPerRow(matrix.cols, options.group_size);
-  SUB1QUANT_RETURN_IF_ERROR(ForEachGroup(
-      matrix, options.group_size, options.threads, [&](int64_t block, const WeightGroup& group) -> absl::Status {
-        SUB1QUANT_RETURN_IF_ERROR(CheckFinite(group));
-        SUB1QUANT_RETURN_IF_ERROR(CheckGroup(group));
-        sums[static_cast<size_t>(block)].Add(EncodeGroup(group, group.row * groups + group.index, arrays));
-        return absl::OkStatus();
-      }));
+  const Implementation& implementation =
+      options.implementation != nullptr ? *options.implementation : BestImplementation();
+  SUB1QUANT_RETURN_IF_ERROR(ForEachTile(matrix, options.group_size, options.threads, implementation,
+                                        [&](int64_t block, const WeightTile& tile) -> absl::Status {
+                                          for (int lane = 0; lane < tile.lanes; ++lane) {
+                                            SUB1QUANT_RETURN_IF_ERROR(CheckFinite(tile, lane));
+                                            SUB1QUANT_RETURN_IF_ERROR(CheckGroup(tile, lane));
+                                          }
+                                          float sse[kTileLanes];
+                                          EncodeTile(tile, implementation, arrays, sse);
+                                          for (int lane = 0; lane < tile.lanes; ++lane)
+                                            sums[static_cast<size_t>(block)].Add(sse[lane]);
+                                          return absl::OkStatus();
+                                        }));
   FillTails(shape, arrays);
   for (const ExactSum& sum : sums) encoded.error.Add(sum);
   return encoded;

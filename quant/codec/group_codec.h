@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "quant/codec/codec.h"
-#include "quant/codec/weight_group.h"
+#include "quant/codec/weight_tile.h"
 
 namespace sub1quant {
 
@@ -47,9 +47,10 @@ class GroupCodec : public Codec {
   // Group sizes that this method refuses.
   virtual absl::Status CheckSize(int /*group_size*/) const { return absl::OkStatus(); }
   // Groups that cannot be encoded (docs/formats.md §1), naming row and group.
-  virtual absl::Status CheckGroup(const WeightGroup& group) const = 0;
-  // `at` is the number of the group in the matrix. Returns S of docs/formats.md §7.
-  virtual float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const = 0;
+  virtual absl::Status CheckGroup(const WeightTile& tile, int lane) const = 0;
+  // Stores the lanes in use: group `tile.first + lane` of the matrix each. `sums`: S of docs/formats.md §7.
+  virtual void EncodeTile(const WeightTile& tile, const Implementation& implementation,
+                          const std::vector<uint8_t*>& arrays, float* sums) const = 0;
   // Writes group_size values to `out`.
   virtual absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
                                    float* out) const = 0;
@@ -62,7 +63,7 @@ class GroupCodec : public Codec {
 };
 
 // "float16 scale overflows…: row R, group G".
-absl::Status ScaleOverflow(const WeightGroup& group, const std::string& detail);
+absl::Status ScaleOverflow(const WeightTile& tile, int lane, const std::string& detail);
 // The float16 scale at `index`, in float32; InvalidArgument naming the array if it is not finite.
 absl::Status ReadScale(const uint8_t* array, int64_t index, const char* name, float* scale);
 

@@ -1,30 +1,27 @@
-// Bit packing of codes (docs/formats.md §2–§4). Groups have a multiple of 8 positions, so a group starts on a byte.
+// Bit packing of codes (docs/formats.md §2–§4). Groups have a multiple of 32 positions, so the codes of a group
+// fill whole 32-bit words; encoders build these, one a lane of a tile.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <cstring>
 
 namespace sub1quant {
 
-// 4 bits each, the even index low.
-inline void PackNibbles(const uint8_t* codes, int count, uint8_t* out) {
-  for (int i = 0; i < count / 2; ++i) out[i] = static_cast<uint8_t>(codes[2 * i] | (codes[2 * i + 1] << 4));
+static_assert(std::endian::native == std::endian::little, "words of codes are stored as they lie in memory");
+
+// Puts the code of position i, of kBits bits with 32 a multiple of kBits, into the lane's words, the first position
+// lowest. `words` start zeroed.
+template <int kBits, int kLanes>
+inline void PutCode(uint32_t code, int i, int lane, uint32_t (*words)[kLanes]) {
+  constexpr int kPerWord = 32 / kBits;
+  words[i / kPerWord][lane] |= code << (kBits * (i % kPerWord));
 }
 
-// 2 bits each, the first lowest.
-inline void PackPairs(const uint8_t* codes, int count, uint8_t* out) {
-  for (int i = 0; i < count / 4; ++i) {
-    const uint8_t* c = codes + 4 * i;
-    out[i] = static_cast<uint8_t>(c[0] | (c[1] << 2) | (c[2] << 4) | (c[3] << 6));
-  }
-}
-
-// 1 bit each, the first lowest. `bits` are 0 or 1.
-inline void PackBits(const uint8_t* bits, int count, uint8_t* out) {
-  for (int i = 0; i < count / 8; ++i) {
-    unsigned byte = 0;
-    for (int j = 0; j < 8; ++j) byte |= static_cast<unsigned>(bits[8 * i + j]) << j;
-    out[i] = static_cast<uint8_t>(byte);
-  }
+// The words of one lane, one after the other.
+template <int kLanes>
+inline void StoreWords(const uint32_t (*words)[kLanes], int count, int lane, uint8_t* out) {
+  for (int i = 0; i < count; ++i) std::memcpy(out + 4 * i, &words[i][lane], 4);
 }
 
 // One nibble of an array that starts zeroed; groups of an odd number of nibbles share a byte.

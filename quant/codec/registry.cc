@@ -2,11 +2,14 @@
 #include "quant/codec/family.h"
 #include "quant/codec/int2_group/int2_family.h"
 #include "quant/codec/int4_group/int4_family.h"
+#include "quant/codec/integer_group/integer_codec.h"
+#include "quant/codec/integer_group/integer_family.h"
+#include "quant/codec/integer_group/integer_group.h"
 
 namespace sub1quant {
 
 const std::vector<const Family*>& Families() {
-  static const std::vector<const Family*> families = {&Int2Family(), &Int4Family()};
+  static const std::vector<const Family*> families = {&Int2Family(), &Int4Family(), &IntegerFamily()};
   return families;
 }
 
@@ -22,6 +25,22 @@ const std::vector<std::string>& PublishedMethods() {
   return methods;
 }
 
-const std::vector<std::string>& KnownMethods() { return PublishedMethods(); }
+const std::vector<std::string>& IntegerMethods() {
+  static const std::vector<std::string> methods = [] {
+    std::vector<std::string> names;
+    for (int bits : IntegerWidths()) names.push_back(IntegerMethod(bits));
+    return names;
+  }();
+  return methods;
+}
+
+const std::vector<std::string>& KnownMethods() {
+  static const std::vector<std::string> methods = [] {
+    std::vector<std::string> names = PublishedMethods();
+    names.insert(names.end(), IntegerMethods().begin(), IntegerMethods().end());
+    return names;
+  }();
+  return methods;
+}
 
 }  // namespace sub1quant

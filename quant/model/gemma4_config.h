@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "quant/model/tensor.h"
 
 namespace sub1quant {
 
@@ -52,13 +53,23 @@ struct Gemma4Config {
 // InvalidArgument naming field, value and what is supported.
 absl::StatusOr<Gemma4Config> ParseGemma4Config(const std::string& json_text);
 
-// Names of the tensors that the forward pass reads, and of those present but unused (K, V, k_norm of KV-shared layers).
-// `prefix` is "model.language_model." or "model.".
-struct Gemma4Tensors {
-  std::string prefix;
-  std::vector<std::string> used;
-  std::vector<std::string> unused_kv_shared;
+// A tensor of the checkpoint and the shape that config.json asks of it.
+struct Gemma4Tensor {
+  std::string key;
+  std::vector<int64_t> shape;
 };
-Gemma4Tensors Gemma4TensorNames(const Gemma4Config& config, bool text_only);
+
+// The tensors that the forward pass reads, and those that a checkpoint holds but nothing reads (K, V, k_norm of layers
+// that share another layer's keys and values).
+struct Gemma4Tensors {
+  std::string prefix;  // "model.language_model." or "model."
+  std::vector<Gemma4Tensor> used;
+  std::vector<Gemma4Tensor> unused_kv_shared;
+};
+Gemma4Tensors Gemma4TensorShapes(const Gemma4Config& config, bool text_only);
+
+// Whether `inventory` has what the forward pass reads. NotFound naming the first tensor that is missing (a layer_scalar
+// may be: it is 1), InvalidArgument naming the first of another shape, with both shapes.
+absl::Status CheckGemma4Tensors(const Gemma4Tensors& tensors, const TensorInventory& inventory);
 
 }  // namespace sub1quant

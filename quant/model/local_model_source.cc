@@ -137,7 +137,7 @@ class LocalModelSource : public ModelSource {
     while (const dirent* entry = readdir(listing)) {
       struct stat info {};
       if (fstatat(descriptor, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;  // removed meanwhile
-      if (S_ISREG(info.st_mode) || S_ISLNK(info.st_mode)) names.push_back(entry->d_name);
+      if (S_ISREG(info.st_mode) || S_ISLNK(info.st_mode)) names.emplace_back(entry->d_name);
     }
     closedir(listing);
     std::sort(names.begin(), names.end());

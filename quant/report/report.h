@@ -77,15 +77,16 @@ struct ReportInputs {
   std::vector<std::string> warnings;
 };
 
-// SHA-256 over the lines `key dtype [rows,cols] sha256\n` of the quantizable matrices in enumeration order; "" if a
-// digest is unknown.
+// SHA-256 over the lines `key dtype [rows,cols] sha256\n` of all quantizable matrices, packed and kept, in enumeration
+// order: a fingerprint of the model, whatever a job does with it. "" if a digest is unknown.
 std::string WeightsSha256(const Manifest& manifest);
 
 // report.json of target `t` (index into targets; with several targets each has its own). A job without targets
 // (`evaluate`) has t = 0.
 Json MakeReport(const ReportInputs& inputs, size_t t);
-// scan.json: group_size, outlier_options, target_bpw, uniform_int4, mixed_allocation, layers[…] as the published tool
-// writes it, and bits, sse, sse_2e60 of ours.
+// scan.json of a job that quantizes: group_size, outlier_options, target_bpw, uniform_int4, mixed_allocation, layers[…]
+// as the published tool writes it, and bits, sse, sse_2e60 of ours. Without a search a layer has one candidate: what
+// was packed.
 Json MakeScan(const ReportInputs& inputs, size_t t);
 // eval_base.json / eval_quantized.json: label, mode, ppl, seq_len, chunks, apply_stats, device, elapsed_s, and
 // per-window sums.

@@ -17,14 +17,16 @@ using report::FiniteOrNull;
 constexpr char kOutlierPrefix[] = "int2_error_budget_k";
 
 // The K of every int2_error_budget_k{K} among the candidates, ascending.
-std::set<int> OutlierOptions(const std::vector<std::string>& methods) {
+std::set<int> OutlierOptions(const std::vector<ScanRow>& rows) {
   std::set<int> options;
   const std::string prefix = kOutlierPrefix;
-  for (const std::string& method : methods) {
-    int k = 0;
-    if (method.compare(0, prefix.size(), prefix) == 0 && absl::SimpleAtoi(method.substr(prefix.size()), &k))
-      options.insert(k);
-  }
+  for (const ScanRow& row : rows)
+    for (const CandidateRow& candidate : row.candidates) {
+      const std::string& method = candidate.method;
+      int k = 0;
+      if (method.compare(0, prefix.size(), prefix) == 0 && absl::SimpleAtoi(method.substr(prefix.size()), &k))
+        options.insert(k);
+    }
   return options;
 }
 
@@ -76,6 +78,25 @@ Json SelectedLayer(const ManifestTensor& tensor, double* total_bits) {
   return json;
 }
 
+// A given allocation was not searched for: of each matrix what packing measured, the one method.
+std::vector<ScanRow> PackedRows(const Manifest& manifest) {
+  std::vector<ScanRow> rows;
+  for (const ManifestTensor& tensor : manifest.tensors) {
+    ScanRow row{tensor.index, tensor.key, tensor.rows, tensor.cols, tensor.activation_weight, {}};
+    if (tensor.error) row.candidates.push_back({tensor.method, tensor.bits, *tensor.error});
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+// What groupwise_int4 everywhere comes to, as far as it was measured.
+std::optional<AllocationTotals> UniformInt4(const Manifest& manifest) {
+  if (manifest.uniform_int4) return manifest.uniform_int4;
+  for (const ManifestTensor& tensor : manifest.tensors)
+    if (tensor.method != "groupwise_int4") return std::nullopt;
+  return TotalsOf(manifest.tensors, {});
+}
+
 Json MixedAllocation(const Manifest& manifest) {
   std::map<std::string, int64_t> counts;
   double total_bits = 0;
@@ -113,15 +134,17 @@ Json LayerJson(const ScanRow& row) {
 Json MakeScan(const ReportInputs& inputs, size_t t) {
   SUB1QUANT_CHECK(t < inputs.targets.size());
   const Manifest& manifest = inputs.targets[t].manifest;
+  const std::vector<ScanRow> rows = inputs.scan.empty() ? PackedRows(manifest) : inputs.scan;
+  const std::optional<AllocationTotals> uniform_int4 = UniformInt4(manifest);
   Json json;
   json["group_size"] = manifest.group_size;
-  json["outlier_options"] = OutlierOptions(manifest.formats);
+  json["outlier_options"] = OutlierOptions(rows);
   json["max_layers"] = Json();
   json["target_bpw"] = FiniteOrNull(manifest.target_bpw);
-  json["uniform_int4"] = manifest.uniform_int4 ? TotalsJson(*manifest.uniform_int4) : Json();
+  json["uniform_int4"] = uniform_int4 ? TotalsJson(*uniform_int4) : Json();
   json["mixed_allocation"] = MixedAllocation(manifest);
   json["layers"] = Json::array();
-  for (const ScanRow& row : inputs.scan) json["layers"].push_back(LayerJson(row));
+  for (const ScanRow& row : rows) json["layers"].push_back(LayerJson(row));
   return json;
 }
 

@@ -6,14 +6,15 @@
 #include "absl/strings/str_join.h"
 #include "core/status.h"
 #include "quant/codec/family.h"
-#include "quant/codec/weight_group.h"
+#include "quant/codec/implementations.h"
+#include "quant/codec/weight_tile.h"
 
 namespace sub1quant {
 namespace {
 
 // The candidates of one family. Their sums stand together in the order below, `rows` says whose each is.
 struct Part {
-  std::unique_ptr<GroupEvaluator> evaluator;
+  std::unique_ptr<TileEvaluator> evaluator;
   std::vector<size_t> rows;
 };
 
@@ -41,18 +42,30 @@ absl::StatusOr<std::vector<Part>> Plan(const std::vector<std::string>& methods, 
   return absl::InternalError("a method belongs to two families");
 }
 
-absl::Status EvaluateGroup(const std::vector<Part>& parts, const WeightGroup& group, float* sums, ExactSum* totals) {
-  for (const Part& part : parts) {
-    SUB1QUANT_RETURN_IF_ERROR(part.evaluator->Evaluate(group, sums));
-    for (size_t i = 0; i < part.rows.size(); ++i) totals[part.rows[i]].Add(sums[i]);
+// The first group that cannot be encoded, whichever method refuses it.
+absl::Status CheckTile(const std::vector<Part>& parts, const std::string& first_method, const WeightTile& tile) {
+  for (int lane = 0; lane < tile.lanes; ++lane) {
+    SUB1QUANT_RETURN_IF_ERROR(Annotate(CheckFinite(tile, lane), first_method));
+    for (const Part& part : parts) SUB1QUANT_RETURN_IF_ERROR(part.evaluator->Check(tile, lane));
   }
   return absl::OkStatus();
+}
+
+// `sums`: room for the sums of one family.
+void EvaluateTile(const std::vector<Part>& parts, const WeightTile& tile, const Implementation& implementation,
+                  float (*sums)[kTileLanes], ExactSum* totals) {
+  for (const Part& part : parts) {
+    part.evaluator->Evaluate(tile, implementation, sums);
+    for (size_t i = 0; i < part.rows.size(); ++i)
+      for (int lane = 0; lane < tile.lanes; ++lane) totals[part.rows[i]].Add(sums[i][lane]);
+  }
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<CandidateRow>> SearchMatrix(const MatrixView& matrix, int group_size,
-                                                       const std::vector<std::string>& methods, int threads) {
+                                                       const std::vector<std::string>& methods, int threads,
+                                                       const Implementation& implementation) {
   SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, group_size));
   if (methods.empty()) return absl::InvalidArgumentError("no candidate methods");
   SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<Part> parts, Plan(methods, group_size));
@@ -61,16 +74,17 @@ absl::StatusOr<std::vector<CandidateRow>> SearchMatrix(const MatrixView& matrix,
     rows[i].method = methods[i];
     rows[i].bits = FindCodec(methods[i])->NominalBits(matrix.rows, matrix.cols, group_size);
   }
-  // Per block: its totals, and room for the sums of one group.
+  // Per block: its totals, and room for the sums of one tile.
   const auto blocks = static_cast<size_t>(RowBlockCount(matrix));
   std::vector<ExactSum> totals(blocks * methods.size());
-  std::vector<float> scratch(blocks * methods.size());
-  auto evaluate = [&](int64_t block, const WeightGroup& group) -> absl::Status {
-    SUB1QUANT_RETURN_IF_ERROR(Annotate(CheckFinite(group), methods.front()));
+  const auto scratch = std::make_unique<float[][kTileLanes]>(blocks * methods.size());
+  auto evaluate = [&](int64_t block, const WeightTile& tile) -> absl::Status {
+    SUB1QUANT_RETURN_IF_ERROR(CheckTile(parts, methods.front(), tile));
     const size_t at = static_cast<size_t>(block) * methods.size();
-    return EvaluateGroup(parts, group, scratch.data() + at, totals.data() + at);
+    EvaluateTile(parts, tile, implementation, &scratch[at], &totals[at]);
+    return absl::OkStatus();
   };
-  SUB1QUANT_RETURN_IF_ERROR(ForEachGroup(matrix, group_size, threads, evaluate));
+  SUB1QUANT_RETURN_IF_ERROR(ForEachTile(matrix, group_size, threads, implementation, evaluate));
   for (size_t i = 0; i < totals.size(); ++i) rows[i % methods.size()].error.Add(totals[i]);
   return rows;
 }

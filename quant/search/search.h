@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "core/exact_sum.h"
 #include "quant/codec/codec.h"
+#include "quant/codec/implementations.h"
 
 namespace sub1quant {
 
@@ -19,8 +20,10 @@ struct CandidateRow {
 };
 
 // Rows in the order of `methods`. Equal to encoding with every codec and taking its `error`, but the shared parts are
-// computed once. A method that must refuse this matrix (docs/formats.md §1) is an error naming method, row and column.
+// computed once; neither `threads` nor `implementation` changes a bit. A method that must refuse this matrix
+// (docs/formats.md §1) is an error naming method, row and column.
 absl::StatusOr<std::vector<CandidateRow>> SearchMatrix(const MatrixView& matrix, int group_size,
-                                                       const std::vector<std::string>& methods, int threads);
+                                                       const std::vector<std::string>& methods, int threads,
+                                                       const Implementation& implementation = BestImplementation());
 
 }  // namespace sub1quant

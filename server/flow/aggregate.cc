@@ -26,7 +26,7 @@ std::vector<OutputFile> MakeReportFiles(const ReportInputs& inputs) {
     const std::string prefix = OutputPrefix(inputs.specification, static_cast<int>(t));
     const Json report = MakeReport(inputs, t);
     Json scan;
-    if (!inputs.scan.empty()) {
+    if (inputs.specification.quantize && t < inputs.targets.size()) {
       scan = MakeScan(inputs, t);
       files.push_back({prefix + "scan.json", DumpJson(scan)});
     }

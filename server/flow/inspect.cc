@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/digest.h"
@@ -15,6 +13,7 @@
 #include "quant/model/gemma4_config.h"
 #include "quant/model/quantizable.h"
 #include "quant/model/safetensors.h"
+#include "quant/model/tensor_digest.h"
 #include "quant/plan/key_pattern.h"
 #include "server/flow/search.h"
 #include "server/flow/stages.h"
@@ -34,37 +33,76 @@ absl::Status CheckSourceType(const TensorRecord& tensor) {
       absl::StrCat(tensor.key, ": dtype ", DTypeName(tensor.dtype), " cannot be quantized; BF16, F16 and F32 can"));
 }
 
-// Which pin (the first that matches) and exclusion hold for each matrix.
+// An average over no weights means nothing.
+absl::Status CheckExtent(const TensorRecord& tensor) {
+  if (tensor.elements() > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("tensor '", tensor.key, "' has shape [", tensor.rows(), ",",
+                                                 tensor.cols(), "], no weights; --exclude it"));
+}
+
+// Which pin (the first that matches) and exclusion hold for each matrix, and which rules match none.
 class Rules {
  public:
   static absl::StatusOr<Rules> Compile(const JobSpecification& specification) {
     Rules rules;
     for (const PinRule& pin : specification.pins) {
       SUB1QUANT_ASSIGN_OR_RETURN(KeyPattern pattern, KeyPattern::Compile(pin.regex));
-      rules.pins_.emplace_back(std::move(pattern), pin.format);
+      rules.pins_.push_back({absl::StrCat("--pin ", pin.regex, "=", pin.format), std::move(pattern), pin.format});
     }
     for (const std::string& exclude : specification.excludes) {
       SUB1QUANT_ASSIGN_OR_RETURN(KeyPattern pattern, KeyPattern::Compile(exclude));
-      rules.excludes_.push_back(std::move(pattern));
+      rules.excludes_.push_back({absl::StrCat("--exclude ", exclude), std::move(pattern), ""});
     }
     return rules;
   }
-  bool Excluded(const std::string& key) const {
-    return std::any_of(excludes_.begin(), excludes_.end(), [&](const KeyPattern& p) { return p.Matches(key); });
+  bool Excluded(const std::string& key) { return FirstMatch(excludes_, key) != nullptr; }
+  std::string Pinned(const std::string& key) {
+    const Rule* rule = FirstMatch(pins_, key);
+    return rule == nullptr ? "" : rule->format;
   }
-  std::string Pinned(const std::string& key) const {
-    for (const auto& [pattern, format] : pins_)
-      if (pattern.Matches(key)) return format;
-    return "";
+  // Of the keys asked for so far.
+  std::vector<std::string> Unmatched() const {
+    std::vector<std::string> options;
+    for (const auto* rules : {&pins_, &excludes_})
+      for (const Rule& rule : *rules)
+        if (!rule.matched) options.push_back(rule.option);
+    return options;
   }
 
  private:
-  std::vector<std::pair<KeyPattern, std::string>> pins_;
-  std::vector<KeyPattern> excludes_;
+  struct Rule {
+    std::string option;  // as given
+    KeyPattern pattern;
+    std::string format;  // of a pin
+    bool matched = false;
+  };
+
+  static const Rule* FirstMatch(std::vector<Rule>& rules, const std::string& key) {
+    const Rule* first = nullptr;
+    for (Rule& rule : rules) {
+      if (!rule.pattern.Matches(key)) continue;
+      rule.matched = true;
+      if (first == nullptr) first = &rule;
+    }
+    return first;
+  }
+
+  std::vector<Rule> pins_, excludes_;
 };
 
+// Kept matrices are read here and by nobody else: their digests belong to the fingerprint of the model.
+absl::Status DigestKept(const TensorInventory& inventory, ModelSource& model, Inspection* inspection) {
+  std::map<std::string, const TensorRecord*> records;
+  for (const TensorRecord& record : inventory.tensors) records.emplace(record.key, &record);
+  for (KeptTensor& kept : inspection->kept) {
+    SUB1QUANT_ASSIGN_OR_RETURN(kept.tensor_sha256, TensorSha256(model, *records.at(kept.key)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SelectTensors(const JobSpecification& specification, const TensorInventory& inventory,
-                           Inspection* inspection) {
+                           InspectResult* result) {
+  Inspection* inspection = &result->inspection;
   std::map<std::string, std::string> identities;
   for (const ModelFile& file : inventory.files) identities[file.name] = file.identity;
   const QuantizableSelection selection = SelectQuantizable(inventory);
@@ -75,18 +113,23 @@ absl::Status SelectTensors(const JobSpecification& specification, const TensorIn
     return absl::InvalidArgumentError(
         absl::StrCat("no quantizable matrix among the ", inventory.tensors.size(),
                      " tensors: the key must contain 'weight' and be a 2-D text matrix (see `sub1quant inspect`)"));
-  SUB1QUANT_ASSIGN_OR_RETURN(const Rules rules, Rules::Compile(specification));
+  SUB1QUANT_ASSIGN_OR_RETURN(Rules rules, Rules::Compile(specification));
   for (size_t i = 0; i < selection.indices.size(); ++i) {
     const TensorRecord& record = inventory.tensors[selection.indices[i]];
     const bool excluded = rules.Excluded(record.key);
     const std::string pinned = rules.Pinned(record.key);
+    if (specification.quantize && !excluded) SUB1QUANT_RETURN_IF_ERROR(CheckExtent(record));
     if (excluded || pinned == "keep") {
-      inspection->kept.push_back({record.key, DTypeName(record.dtype), record.rows(), record.cols(), excluded});
+      inspection->kept.push_back(
+          {record.key, DTypeName(record.dtype), record.rows(), record.cols(), excluded, static_cast<int64_t>(i)});
       continue;
     }
     if (specification.quantize) SUB1QUANT_RETURN_IF_ERROR(CheckSourceType(record));
     inspection->tensors.push_back({static_cast<int64_t>(i), record, identities[record.file], pinned});
   }
+  for (const std::string& option : rules.Unmatched())
+    result->warnings.push_back(
+        absl::StrCat(option, " matches none of the ", selection.indices.size(), " quantizable matrices"));
   if (inspection->tensors.empty() && specification.quantize)
     return absl::InvalidArgumentError("--pin and --exclude leave no matrix to quantize");
   return absl::OkStatus();
@@ -132,15 +175,12 @@ std::string ModelIdentity(const TensorInventory& inventory, const std::string& c
   return digest.HexDigest();
 }
 
-// Every tensor that the forward pass reads must be there before any work starts.
+// Every tensor that the forward pass reads must be there, with the shape that it needs, before any work starts.
 absl::Status CheckScorable(const Gemma4Config& config, const TensorInventory& inventory, Inspection* inspection) {
-  const Gemma4Tensors names = Gemma4TensorNames(config, inspection->facts.selection == "text-only");
-  std::set<std::string> keys;
-  for (const TensorRecord& tensor : inventory.tensors) keys.insert(tensor.key);
-  for (const std::string& name : names.used)
-    if (!keys.contains(name) && !absl::EndsWith(name, ".layer_scalar"))  // absent ones are 1
-      return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' is missing"));
-  inspection->facts.kv_shared_unused_keys = names.unused_kv_shared;
+  const Gemma4Tensors tensors = Gemma4TensorShapes(config, inspection->facts.selection == "text-only");
+  SUB1QUANT_RETURN_IF_ERROR(CheckGemma4Tensors(tensors, inventory));
+  for (const Gemma4Tensor& tensor : tensors.unused_kv_shared)
+    inspection->facts.kv_shared_unused_keys.push_back(tensor.key);
   return absl::OkStatus();
 }
 
@@ -190,7 +230,7 @@ absl::StatusOr<InspectResult> Inspect(const JobSpecification& specification, Mod
   SUB1QUANT_ASSIGN_OR_RETURN(const TensorInventory inventory, ReadInventory(model));
   inspection.facts.name = specification.model_name;
   inspection.facts.total_bytes = inventory.total_bytes();
-  SUB1QUANT_RETURN_IF_ERROR(SelectTensors(specification, inventory, &inspection));
+  SUB1QUANT_RETURN_IF_ERROR(SelectTensors(specification, inventory, &result));
   if (Searches(specification)) SUB1QUANT_RETURN_IF_ERROR(CheckTargets(specification, inspection));
 
   const absl::StatusOr<std::string> config_json = ReadModelFile(model, "config.json", kMaxConfigBytes);
@@ -209,6 +249,7 @@ absl::StatusOr<InspectResult> Inspect(const JobSpecification& specification, Mod
     SUB1QUANT_RETURN_IF_ERROR(CountTokens(specification, *config, model, blobs, &inspection));
     inspection.window_seconds = WindowSeconds(inventory, specification.window);
   }
+  SUB1QUANT_RETURN_IF_ERROR(DigestKept(inventory, model, &inspection));
   if (inspection.facts.selection == "text-only")
     result.warnings.push_back("selection: text-only (no key contains 'language_model')");
   return result;

@@ -48,7 +48,9 @@ std::string InspectionToJson(const Inspection& inspection) {
                             {"dtype", kept.dtype},
                             {"rows", kept.rows},
                             {"cols", kept.cols},
-                            {"excluded", kept.excluded}});
+                            {"excluded", kept.excluded},
+                            {"index", kept.index},
+                            {"sha256", kept.tensor_sha256}});
   json["tokens_sha256"] = inspection.tokens_sha256;
   json["token_count"] = inspection.token_count;
   json["published_windows"] = inspection.published_windows;
@@ -74,8 +76,8 @@ absl::StatusOr<Inspection> InspectionFromJson(const std::string& text) {
     inspection.model_identity = json.at("model_identity");
     for (const Json& tensor : json.at("tensors")) inspection.tensors.push_back(TensorFromJson(tensor));
     for (const Json& kept : json.at("kept"))
-      inspection.kept.push_back(
-          {kept.at("key"), kept.at("dtype"), kept.at("rows"), kept.at("cols"), kept.at("excluded")});
+      inspection.kept.push_back({kept.at("key"), kept.at("dtype"), kept.at("rows"), kept.at("cols"),
+                                 kept.at("excluded"), kept.at("index"), kept.at("sha256")});
     inspection.tokens_sha256 = json.at("tokens_sha256");
     inspection.token_count = json.at("token_count");
     inspection.published_windows = json.at("published_windows");

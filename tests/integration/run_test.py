@@ -81,6 +81,33 @@ class Run(support.Case):
             self.assertEqual(again["chunk_loss"], report["perplexity"]["quantized"]["chunk_loss"])
             self.assertEqual(again["bos_per_window"], report["perplexity"]["quantized"]["bos_per_window"])
 
+    def test_the_integer_family(self):
+        """Searched, packed, scored; checkpoint, artifact and what is imported from the checkpoint give the same numbers."""
+        out = self.directory / "out"
+        self.sub1quant("run", "--model", support.TINY, "--corpus", support.CORPUS, "--max-chunks", 4, "--formats", "integer",
+                       "--target-bpw", 4.3, "--pin", "layers.0.mlp=int2", "--no-baseline", "--out", out)
+        report = self.report(out)
+        methods = {tensor["key"]: tensor["method"] for tensor in report["allocation"]["tensors"]}
+        self.assertLessEqual(set(methods.values()), {"int2", "int3", "int4", "int5", "int6", "int8"})
+        self.assertEqual({method for key, method in methods.items() if "layers.0.mlp" in key}, {"int2"})
+        self.assertIn("int4", methods.values())
+        self.assertGreater(len(set(methods.values())), 2)
+        self.assertLessEqual(report["allocation"]["average_bpw"], 4.3)
+        self.sub1quant("verify", out)
+        self.sub1quant("import", out / "checkpoint.pt", "--model", support.TINY, "--out", self.directory / "imported")
+        self.sub1quant("verify", self.directory / "imported")
+        for checkpoint in (out / "checkpoint.pt", out / "artifact", self.directory / "imported"):
+            done = self.sub1quant("evaluate", "--model", support.TINY, "--checkpoint", checkpoint, "--corpus", support.CORPUS,
+                                  "--max-chunks", 4, "--json")
+            again = json.loads(done.stdout)["perplexity"]["quantized"]
+            self.assertEqual(again["chunk_loss"], report["perplexity"]["quantized"]["chunk_loss"], checkpoint)
+        for name, checkpoint in (("a", out / "artifact"), ("b", self.directory / "imported")):
+            self.sub1quant("export", checkpoint, "--to", "dense", "--model", support.TINY, "--out", self.directory / name)
+        self.assertEqual((self.directory / "a" / "model.safetensors").read_bytes(),
+                         (self.directory / "b" / "model.safetensors").read_bytes())
+        self.sub1quant("export", self.directory / "imported", "--to", "pt", "--model", support.TINY, "--out", self.directory / "again.pt")
+        self.sub1quant("verify", self.directory / "again.pt")
+
     def test_a_damaged_checkpoint_is_not_scored(self):
         """Also when the state directory knows the answer of the whole one."""
         out = self.directory / "out"

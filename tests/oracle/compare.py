@@ -36,6 +36,11 @@ CASES = {
     # transformers 5.23 fails on shared K/V without per-layer inputs; no published model has that.
     "no-ple": (dict(hidden_size_per_layer_input=0, num_kv_shared_layers=0, use_double_wide_mlp=False, sliding_window=600), 
                ["--window", "300", "--stride", "300"], 6),
+    "integer": ({}, ["--formats", "integer", "--target-bpw", "4.3"], 8),
+    "integer-uniform": ({}, ["--uniform", "int2"], 4),
+    "integer-unaligned": (dict(hidden_size=200, intermediate_size=328, head_dim=24, global_head_dim=40, hidden_size_per_layer_input=24),
+                          ["--formats", "integer,groupwise_int4", "--group-size", "32", "--target-bpw", "5.1",
+                           "--pin", "k_proj=int8", "--pin", "v_proj=int5"], 6),
     "stride": ({}, ["--window", "256", "--stride", "100", "--target-bpw", "4.0"], 8),
 }
 
@@ -175,9 +180,9 @@ def run_case(name, binary, work, seed):
         with safetensors.safe_open(dense / path.name, "pt") as file:
             exported.update({key: file.get_tensor(key) for key in file.keys()})
     assert source.keys() == exported.keys()
-    for entry in checkpoint["quantized"].values():
+    for entry, named in zip(checkpoint["quantized"].values(), checkpoint["weight_keys"], strict=True):
         weight = source[entry["key"]]
-        expected = encoders.encode(weight.float().numpy(), entry)
+        expected = encoders.encode(weight.float().numpy(), entry, named["method"])
         for array, value in expected["arrays"].items():
             assert numpy.array_equal(entry[array].numpy().view(numpy.uint8).reshape(-1), value.view(numpy.uint8).reshape(-1)), (
                 entry["key"], entry["format"], array)

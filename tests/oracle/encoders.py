@@ -1,4 +1,4 @@
-"""The published formats in NumPy, written from docs/formats.md alone: slow, obvious, independent of the C++ code."""
+"""The published formats and the integer family in NumPy, written from docs/formats.md alone: slow, obvious, independent of the C++ code."""
 import numpy
 
 MULTIPLIERS = (0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
@@ -123,10 +123,57 @@ def int2(weight, g, k):
     return arrays, decoded.reshape(rows, -1)[:, :cols], base.reshape(rows, -1)[:, :cols]
 
 
-def encode(weight, entry):
-    """What `entry` of a checkpoint must hold for `weight`: arrays and float32 reconstruction."""
+# B: (f_lo, f_hi, m)
+GRIDS = {2: (0.25, 1.30, 40), 3: (0.40, 1.20, 40), 4: (0.50, 1.15, 40), 5: (0.75, 1.06, 20), 6: (0.75, 1.06, 20), 8: (0.90, 1.02, 12)}
+
+
+def integer(weight, g, bits):
+    """Codes q of the padded matrix [rows, G, g], scales [rows, G], reconstruction."""
+    x, _ = blocks(weight, g)
+    n = 1 << (bits - 1)
+    low, high, count = GRIDS[bits]
+    absmax = numpy.abs(x).max(-1)
+    zero = half(absmax / F(n)) == 0
+    best, best_cost, best_q = numpy.ones_like(absmax), numpy.full_like(absmax, numpy.inf), numpy.zeros_like(x)
+    for j in range(count):
+        for sign in (F(1), F(-1)):
+            s = sign * half(F(low + j * (high - low) / (count - 1)) * absmax / F(n))
+            usable = (s != 0) & numpy.isfinite(s) & ~zero
+            s = numpy.where(usable, s, F(1))
+            inverse = F(1) / s
+            q = numpy.clip(numpy.rint(x * inverse[..., None]), -n, n - 1) + F(0)
+            error = x - q * s[..., None]
+            cost = butterfly(error * error)
+            better = usable & (cost < best_cost)
+            best, best_cost = numpy.where(better, s, best), numpy.where(better, cost, best_cost)
+            best_q = numpy.where(better[..., None], q, best_q)
+    decoded = (best_q * best[..., None]).reshape(weight.shape[0], -1)[:, :weight.shape[1]]
+    return best_q.astype(numpy.int64), best, decoded
+
+
+def integer_entry(weight, entry, bits):
+    """The arrays of docs/formats.md §9 in a checkpoint: int4 in groupwise_int4, int2 negated in int2_base, the rest in groupwise_int."""
+    q, scales, decoded = integer(weight, entry["group_size"], bits)
+    if bits == 4:
+        assert entry["format"] == "groupwise_int4"
+        return {"packed_int4": pack(q + 8, 4, 8), "scales": scales.astype(numpy.float16)}, decoded
+    if bits == 2:
+        assert entry["format"] == "int2_base" and "residual_packed" not in entry
+        return {"base_packed": pack(-q + 1, 2, 1), "base_scales": (-scales).astype(numpy.float16)}, decoded
+    assert entry["format"] == "groupwise_int" and entry["bits"] == bits and entry["count"] == q.size
+    unsigned = (q + (1 << (bits - 1))).reshape(weight.shape[0], -1, 1)
+    stream = (unsigned >> numpy.arange(bits)) & 1
+    packed = numpy.packbits(stream.reshape(weight.shape[0], -1).astype(numpy.uint8), axis=1, bitorder="little")
+    assert packed.shape[1] % 4 == 0
+    return {"packed": packed, "scales": scales.astype(numpy.float16)}, decoded
+
+
+def encode(weight, entry, method):
+    """What `entry` of a checkpoint must hold for `weight` in `method`: arrays and float32 reconstruction."""
     g = entry["group_size"]
-    if entry["format"] == "groupwise_int4":
+    if method in ("int2", "int3", "int4", "int5", "int6", "int8"):
+        arrays, decoded = integer_entry(weight, entry, int(method[3:]))
+    elif entry["format"] == "groupwise_int4":
         arrays, decoded = int4(weight, g)
     elif entry["format"] == "int2_error_budget_residual":
         arrays, decoded, _ = int2(weight, g, entry["outliers_per_group"])

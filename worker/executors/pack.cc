@@ -17,7 +17,7 @@ absl::StatusOr<PackResult> PackExecutor::Execute(const PackTask& task, TaskConte
   EncodeOptions options;
   options.group_size = task.group_size;
   options.threads = resources_.threads;
-  const absl::StatusOr<EncodedMatrix> encoded = codec->Encode(tensor.view, options);
+  const absl::StatusOr<EncodedMatrix> encoded = resources_.coder.Encode(tensor.view, task.method, options);
   if (!encoded.ok()) return Annotate(encoded.status(), task.tensor.key);
   SUB1QUANT_RETURN_IF_ERROR(context.Check());
 

@@ -3,6 +3,7 @@
 
 #include "core/clock.h"
 #include "quant/artifact/blob_store.h"
+#include "quant/device/matrix_coder.h"
 #include "worker/metrics.h"
 #include "worker/models.h"
 
@@ -13,6 +14,7 @@ struct Resources {
   ModelAccess& models;
   BlobStore& blobs;
   WorkerMetrics& metrics;
+  MatrixCoder& coder;
   int threads = 1;
 };
 

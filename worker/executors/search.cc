@@ -10,7 +10,7 @@ absl::StatusOr<SearchResult> SearchExecutor::Execute(const SearchTask& task, Tas
   SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded tensor,
                              loader_.Load(*source, task.tensor, task.file_identity, context));
   absl::StatusOr<std::vector<CandidateRow>> rows =
-      SearchMatrix(tensor.view, task.group_size, task.methods, resources_.threads);
+      resources_.coder.Search(tensor.view, task.group_size, task.methods, resources_.threads);
   if (!rows.ok()) return Annotate(rows.status(), task.tensor.key);
   resources_.metrics.TensorDone("search", static_cast<uint64_t>(task.tensor.elements()), task.tensor.bytes, 0);
   return SearchResult{tensor.sha256, *std::move(rows)};

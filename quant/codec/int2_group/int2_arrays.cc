@@ -21,14 +21,20 @@ std::vector<ArraySpec> Int2ResidualArrays(const MatrixShape& shape, const std::s
           {prefix + "_scales", DType::kF16, PerGroup(shape)}};
 }
 
-void StoreInt2Base(const Int2Codes& codes, int group_size, int64_t at, uint8_t* const* arrays) {
-  PackPairs(codes.base, group_size, arrays[0] + at * (group_size / 4));
-  PutFp16(arrays[1], at, codes.base_scale);
+void StoreInt2Base(const WeightTile& tile, const Int2Tile& codes, uint8_t* const* arrays) {
+  for (int lane = 0; lane < tile.lanes; ++lane) {
+    const int64_t at = tile.first + lane;
+    StoreWords(codes.base, tile.group_size / 16, lane, arrays[0] + at * (tile.group_size / 4));
+    PutFp16(arrays[1], at, codes.base_scales[lane]);
+  }
 }
 
-void StoreInt2Signs(const Int2Codes& codes, int group_size, int64_t at, uint8_t* const* arrays) {
-  PackBits(codes.signs, group_size, arrays[0] + at * (group_size / 8));
-  PutFp16(arrays[1], at, codes.residual_scale);
+void StoreInt2Signs(const WeightTile& tile, const Int2Tile& codes, uint8_t* const* arrays) {
+  for (int lane = 0; lane < tile.lanes; ++lane) {
+    const int64_t at = tile.first + lane;
+    StoreWords(codes.signs, tile.group_size / 32, lane, arrays[0] + at * (tile.group_size / 8));
+    PutFp16(arrays[1], at, codes.residual_scales[lane]);
+  }
 }
 
 absl::Status LoadInt2Base(int group_size, int64_t at, const uint8_t* const* arrays, float* out) {

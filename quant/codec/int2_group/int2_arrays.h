@@ -14,9 +14,9 @@ std::vector<ArraySpec> Int2BaseArrays(const MatrixShape& shape);
 // `PREFIX_packed`, `PREFIX_scales`.
 std::vector<ArraySpec> Int2ResidualArrays(const MatrixShape& shape, const std::string& prefix);
 
-// `arrays` points to a packed array and its scales.
-void StoreInt2Base(const Int2Codes& codes, int group_size, int64_t at, uint8_t* const* arrays);
-void StoreInt2Signs(const Int2Codes& codes, int group_size, int64_t at, uint8_t* const* arrays);
+// The lanes in use. `arrays` points to a packed array and its scales, of the whole matrix.
+void StoreInt2Base(const WeightTile& tile, const Int2Tile& codes, uint8_t* const* arrays);
+void StoreInt2Signs(const WeightTile& tile, const Int2Tile& codes, uint8_t* const* arrays);
 
 // q*s of a group. Any 2-bit code and a scale of either sign.
 absl::Status LoadInt2Base(int group_size, int64_t at, const uint8_t* const* arrays, float* out);

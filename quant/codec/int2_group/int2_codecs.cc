@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
 #include "quant/codec/group_codec.h"
+#include "quant/codec/implementations.h"
 #include "quant/codec/int2_group/int2_arrays.h"
 #include "quant/codec/int2_group/int2_group.h"
 #include "quant/codec/packing.h"
@@ -32,15 +33,16 @@ class Int2BaseCodec final : public GroupCodec {
   std::vector<ArraySpec> IgnoredArrays(const MatrixShape& shape) const override {
     return Int2ResidualArrays(shape, "residual");
   }
-  absl::Status CheckGroup(const WeightGroup& group) const override { return CheckInt2Group(group); }
-  float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
+  absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const std::vector<uint8_t*>& arrays,
+                  float* sums) const override {
     Int2Choices choices;
-    Int2Codes codes;
-    ChooseInt2(group, request_, &choices);
-    EncodeInt2Base(group, choices.binary.multiplier, &codes);
-    StoreInt2Base(codes, group.size, at, arrays.data());
-    if (arrays[2] != nullptr) StoreInt2Signs(codes, group.size, at, arrays.data() + 2);
-    return choices.base_sum;
+    Int2Tile codes;
+    implementation.int2.choose(tile, request_, &choices);
+    implementation.int2.encode(tile, choices.binary.multipliers, &codes);
+    StoreInt2Base(tile, codes, arrays.data());
+    if (arrays[2] != nullptr) StoreInt2Signs(tile, codes, arrays.data() + 2);
+    std::copy_n(choices.base_sums, tile.lanes, sums);
   }
   absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
                            float* out) const override {
@@ -48,7 +50,7 @@ class Int2BaseCodec final : public GroupCodec {
   }
 
  private:
-  const Int2Request request_{.binary = true, .ks = {}};
+  const Int2Request request_{.binary = true};
 };
 
 class Int2BinaryCodec final : public GroupCodec {
@@ -63,15 +65,16 @@ class Int2BinaryCodec final : public GroupCodec {
   std::vector<ArraySpec> Arrays(const MatrixShape& shape) const override {
     return Joined(Int2BaseArrays(shape), Int2ResidualArrays(shape, "residual"));
   }
-  absl::Status CheckGroup(const WeightGroup& group) const override { return CheckInt2Group(group); }
-  float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
+  absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const std::vector<uint8_t*>& arrays,
+                  float* sums) const override {
     Int2Choices choices;
-    Int2Codes codes;
-    ChooseInt2(group, request_, &choices);
-    EncodeInt2Base(group, choices.binary.multiplier, &codes);
-    StoreInt2Base(codes, group.size, at, arrays.data());
-    StoreInt2Signs(codes, group.size, at, arrays.data() + 2);
-    return choices.binary_sum;
+    Int2Tile codes;
+    implementation.int2.choose(tile, request_, &choices);
+    implementation.int2.encode(tile, choices.binary.multipliers, &codes);
+    StoreInt2Base(tile, codes, arrays.data());
+    StoreInt2Signs(tile, codes, arrays.data() + 2);
+    std::copy_n(choices.binary.sums, tile.lanes, sums);
   }
   absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
                            float* out) const override {
@@ -79,13 +82,12 @@ class Int2BinaryCodec final : public GroupCodec {
   }
 
  private:
-  const Int2Request request_{.binary = true, .ks = {}};
+  const Int2Request request_{.binary = true};
 };
 
 class Int2CorrectedCodec final : public GroupCodec {
  public:
-  explicit Int2CorrectedCodec(int k)
-      : GroupCodec(Int2CorrectedMethod(k), 1), k_(k), request_{.binary = false, .ks = {k}} {}
+  explicit Int2CorrectedCodec(int k) : GroupCodec(Int2CorrectedMethod(k), 1), k_(k) {}
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     const int64_t index_bits = std::max(1, static_cast<int>(std::bit_width(static_cast<unsigned>(group_size - 1))));
@@ -105,21 +107,22 @@ class Int2CorrectedCodec final : public GroupCodec {
   }
 
   absl::Status CheckSize(int group_size) const override { return CheckInt2Corrections(k_, group_size); }
-  absl::Status CheckGroup(const WeightGroup& group) const override { return CheckInt2Group(group); }
+  absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
 
-  float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const std::vector<uint8_t*>& arrays,
+                  float* sums) const override {
     Int2Choices choices;
-    Int2Codes codes;
-    Int2Corrections corrections;
-    ChooseInt2(group, request_, &choices);
-    EncodeInt2Corrected(group, choices.k[0].multiplier, k_, &codes, &corrections);
-    StoreInt2Base(codes, group.size, at, arrays.data() + kBase);
-    StoreInt2Signs(codes, group.size, at, arrays.data() + kSigns);
-    std::copy_n(corrections.indices, k_, arrays[kIndices] + at * k_);
-    arrays[kCounts][at] = corrections.count;
-    for (int i = 0; i < k_; ++i) PutNibble(arrays[kPacked], at * k_ + i, corrections.codes[i]);
-    PutFp16(arrays[kScales], at, corrections.scale);
-    return choices.k[0].cost;
+    Int2Tile codes;
+    implementation.int2.choose(tile, request_, &choices);
+    const uint8_t* multipliers = choices.k[0].multipliers;
+    implementation.int2.encode(tile, multipliers, &codes);
+    TurnSignsOfZeroGroups(tile, &codes);
+    StoreInt2Base(tile, codes, arrays.data() + kBase);
+    StoreInt2Signs(tile, codes, arrays.data() + kSigns);
+    Int2Corrections corrections[kTileLanes];
+    implementation.int2.correct(tile, multipliers, k_, corrections);
+    for (int lane = 0; lane < tile.lanes; ++lane) StoreCorrections(corrections[lane], tile.first + lane, arrays);
+    std::copy_n(choices.k[0].sums, tile.lanes, sums);
   }
 
   void FillTails(const MatrixShape& shape, const std::vector<uint8_t*>& arrays) const override {
@@ -148,8 +151,22 @@ class Int2CorrectedCodec final : public GroupCodec {
   }
 
  private:
-  int k_;
-  Int2Request request_;
+  // docs/formats.md §1: these formats store 1 where the others store 0.
+  static void TurnSignsOfZeroGroups(const WeightTile& tile, Int2Tile* codes) {
+    for (int lane = 0; lane < tile.lanes; ++lane)
+      if (IsZeroGroup(tile.absmax[lane]))
+        for (int word = 0; word < tile.group_size / 32; ++word) codes->signs[word][lane] = ~0u;
+  }
+
+  void StoreCorrections(const Int2Corrections& corrections, int64_t at, const std::vector<uint8_t*>& arrays) const {
+    std::copy_n(corrections.indices, k_, arrays[kIndices] + at * k_);
+    arrays[kCounts][at] = corrections.count;
+    for (int i = 0; i < k_; ++i) PutNibble(arrays[kPacked], at * k_ + i, corrections.codes[i]);
+    PutFp16(arrays[kScales], at, corrections.scale);
+  }
+
+  const int k_;
+  const Int2Request request_{.binary = false, .ks = &k_, .k_count = 1};
 };
 
 }  // namespace
@@ -166,8 +183,8 @@ absl::Status CheckInt2Corrections(int k, int group_size) {
       absl::StrCat(Int2CorrectedMethod(k), " keeps ", k, " corrections a group, more than group size ", group_size));
 }
 
-absl::Status CheckInt2Group(const WeightGroup& group) {
-  return Int2ScaleOverflows(group) ? ScaleOverflow(group, " at multiplier 1") : absl::OkStatus();
+absl::Status CheckInt2Group(const WeightTile& tile, int lane) {
+  return Int2ScaleOverflows(tile.absmax[lane]) ? ScaleOverflow(tile, lane, " at multiplier 1") : absl::OkStatus();
 }
 
 }  // namespace sub1quant

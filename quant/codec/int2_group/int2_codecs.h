@@ -5,7 +5,7 @@
 #include <string>
 
 #include "quant/codec/codec.h"
-#include "quant/codec/weight_group.h"
+#include "quant/codec/weight_tile.h"
 
 namespace sub1quant {
 
@@ -17,6 +17,6 @@ std::unique_ptr<Codec> NewInt2CorrectedCodec(int k);
 std::string Int2CorrectedMethod(int k);  // "int2_error_budget_k4"
 // k at most the group size.
 absl::Status CheckInt2Corrections(int k, int group_size);
-absl::Status CheckInt2Group(const WeightGroup& group);
+absl::Status CheckInt2Group(const WeightTile& tile, int lane);
 
 }  // namespace sub1quant

@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/status.h"
+#include "quant/codec/implementations.h"
 #include "quant/codec/int2_group/int2_codecs.h"
 #include "quant/codec/int2_group/int2_group.h"
 
@@ -15,38 +16,45 @@ constexpr char kBase[] = "int2_base";
 constexpr char kBinary[] = "int2_binary_residual";
 constexpr int kMaxCorrections = 255;  // counts are stored in a byte
 
-class Int2Evaluator final : public GroupEvaluator {
+class Int2Evaluator final : public TileEvaluator {
  public:
   // `k_of`: K of each method, 0 where it has none.
   Int2Evaluator(const std::vector<std::string>& methods, const std::vector<int>& k_of) : first_(methods.front()) {
     for (int k : k_of)
-      if (k > 0) request_.ks.push_back(k);
-    std::sort(request_.ks.begin(), request_.ks.end());
-    request_.ks.erase(std::unique(request_.ks.begin(), request_.ks.end()), request_.ks.end());
+      if (k > 0) ks_.push_back(k);
+    std::sort(ks_.begin(), ks_.end());
+    ks_.erase(std::unique(ks_.begin(), ks_.end()), ks_.end());
+    request_.ks = ks_.data();
+    request_.k_count = static_cast<int>(ks_.size());
     for (size_t i = 0; i < methods.size(); ++i) {
       request_.binary |= k_of[i] == 0;
-      const auto place = std::lower_bound(request_.ks.begin(), request_.ks.end(), k_of[i]) - request_.ks.begin();
+      const auto place = std::lower_bound(ks_.begin(), ks_.end(), k_of[i]) - ks_.begin();
       sources_.push_back(methods[i] == kBase ? kBaseSum : methods[i] == kBinary ? kBinarySum : static_cast<int>(place));
     }
   }
 
-  absl::Status Evaluate(const WeightGroup& group, float* sums) const override {
-    SUB1QUANT_RETURN_IF_ERROR(Annotate(CheckInt2Group(group), first_));
+  absl::Status Check(const WeightTile& tile, int lane) const override {
+    return Annotate(CheckInt2Group(tile, lane), first_);
+  }
+
+  void Evaluate(const WeightTile& tile, const Implementation& implementation,
+                float (*sums)[kTileLanes]) const override {
     Int2Choices choices;
-    ChooseInt2(group, request_, &choices);
+    implementation.int2.choose(tile, request_, &choices);
     for (size_t i = 0; i < sources_.size(); ++i) {
       const int source = sources_[i];
-      sums[i] = source == kBaseSum     ? choices.base_sum
-                : source == kBinarySum ? choices.binary_sum
-                                       : choices.k[source].cost;
+      std::copy_n(source == kBaseSum     ? choices.base_sums
+                  : source == kBinarySum ? choices.binary.sums
+                                         : choices.k[source].sums,
+                  tile.lanes, sums[i]);
     }
-    return absl::OkStatus();
   }
 
  private:
-  static constexpr int kBaseSum = -1, kBinarySum = -2;  // else a place in request_.ks
+  static constexpr int kBaseSum = -1, kBinarySum = -2;  // else a place in ks_
 
   std::string first_;
+  std::vector<int> ks_;
   Int2Request request_;
   std::vector<int> sources_;
 };
@@ -64,8 +72,8 @@ class Int2FamilyImpl final : public Family {
     return found == entries_.end() ? nullptr : found->second.codec.get();
   }
 
-  absl::StatusOr<std::unique_ptr<GroupEvaluator>> NewEvaluator(const std::vector<std::string>& methods,
-                                                               int group_size) const override {
+  absl::StatusOr<std::unique_ptr<TileEvaluator>> NewEvaluator(const std::vector<std::string>& methods,
+                                                              int group_size) const override {
     std::vector<int> k_of;
     for (const std::string& method : methods) {
       const auto found = entries_.find(method);

@@ -1,52 +1,67 @@
-// One group of the INT2 formats: shared by the codecs and the search, so that candidates of one matrix compute the base
-// encodings of the six multipliers once. No heap.
+// Sixteen groups of the INT2 formats: shared by the codecs and the search, so that candidates of one matrix compute the
+// base encodings of the six multipliers once. No heap.
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
-#include "quant/codec/weight_group.h"
+#include "quant/codec/weight_tile.h"
 
 namespace sub1quant {
 
+constexpr float kInt2Multipliers[kInt2MultiplierCount] = {Int2Multiplier(0), Int2Multiplier(1), Int2Multiplier(2),
+                                                          Int2Multiplier(3), Int2Multiplier(4), Int2Multiplier(5)};
+static_assert(kInt2Multipliers[0] == 0.375f && kInt2Multipliers[5] == 1.0f);
+
 // True where these formats must refuse: fp16(absmax) is infinite (the scale at multiplier 1).
-bool Int2ScaleOverflows(const WeightGroup& group);
+bool Int2ScaleOverflows(float absmax);
 
 // Which formats to evaluate.
 struct Int2Request {
-  bool binary = false;  // int2_base and int2_binary_residual
-  std::vector<int> ks;  // strictly ascending, each 1 <= k <= min(group size, 255)
+  bool binary = false;      // int2_base and int2_binary_residual
+  const int* ks = nullptr;  // strictly ascending, each 1 <= k <= min(group size, 255); not owned
+  int k_count = 0;
 };
 
-// What ChooseInt2 found. `multiplier` counts in the order of docs/formats.md §3.
+// What was kept for one format: the multiplier that its own rule picks, and S of docs/formats.md §7 of each lane.
 struct Int2Choice {
-  float cost = 0;  // of the kept multiplier, by the format's own rule
-  int multiplier = 0;
+  uint8_t multipliers[kTileLanes];  // in the order of kInt2Multipliers
+  float sums[kTileLanes];
 };
 struct Int2Choices {
   Int2Choice binary;
-  float base_sum = 0, binary_sum = 0;  // S of docs/formats.md §7
-  Int2Choice k[kMaxGroupSize];         // as request.ks; their cost is their S
+  float base_sums[kTileLanes];  // of int2_base, at the multipliers of `binary`
+  Int2Choice k[kMaxGroupSize];  // as request.ks
 };
 
-void ChooseInt2(const WeightGroup& group, const Int2Request& request, Int2Choices* choices);
-
-// The encoding of one group at one multiplier.
-struct Int2Codes {
-  uint16_t base_scale = 0, residual_scale = 0;
-  uint8_t base[kMaxGroupSize];   // q + 1
-  uint8_t signs[kMaxGroupSize];  // 1 = positive
+// The encoding of each lane at one multiplier.
+struct Int2Tile {
+  uint16_t base_scales[kTileLanes], residual_scales[kTileLanes];  // float16
+  alignas(64) uint32_t base[kMaxGroupSize / 16][kTileLanes];      // q + 1 in 2 bits
+  alignas(64) uint32_t signs[kMaxGroupSize / 32][kTileLanes];     // 1 = positive
 };
-void EncodeInt2Base(const WeightGroup& group, int multiplier, Int2Codes* codes);
 
+// The corrections of one lane on top of it, in the order of docs/formats.md §4.
 struct Int2Corrections {
   uint16_t scale = 0;
   uint8_t count = 0;  // entries that are real positions
   uint8_t indices[kMaxGroupSize];
   uint8_t codes[kMaxGroupSize];  // qo + 8
 };
-// As EncodeInt2Base, with the k corrections on top.
-void EncodeInt2Corrected(const WeightGroup& group, int multiplier, int k, Int2Codes* codes,
-                         Int2Corrections* corrections);
+
+// What an instruction set provides. No lane in use overflows.
+struct Int2Kernels {
+  void (*choose)(const WeightTile& tile, const Int2Request& request, Int2Choices* choices);
+  // Zero groups (docs/formats.md §1) have sign bits 0; the k-formats turn them.
+  void (*encode)(const WeightTile& tile, const uint8_t* multipliers, Int2Tile* out);
+  // `corrections`: one a lane.
+  void (*correct)(const WeightTile& tile, const uint8_t* multipliers, int k, Int2Corrections* corrections);
+};
+
+// The corrections of one group. `t`: its errors after the sign step, `stride` apart, padding of any value.
+void CorrectInt2Errors(const float* t, int stride, int group_size, int real, int k, Int2Corrections* corrections);
+
+void ChooseInt2Reference(const WeightTile& tile, const Int2Request& request, Int2Choices* choices);
+void EncodeInt2Reference(const WeightTile& tile, const uint8_t* multipliers, Int2Tile* out);
+void CorrectInt2Reference(const WeightTile& tile, const uint8_t* multipliers, int k, Int2Corrections* corrections);
 
 }  // namespace sub1quant

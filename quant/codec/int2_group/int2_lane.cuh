@@ -40,7 +40,7 @@ struct Int2Lane {
     s = zero ? 1.0f : Fp16Value(Fp16Bits(Int2Multiplier(SumOfLane()) * group.absmax));
     float parts[8] = {};
 #pragma unroll
-    for (int m = 0; m < kInt2Multipliers; ++m) {
+    for (int m = 0; m < kInt2MultiplierCount; ++m) {
       const float scale = BaseScale(m);
       float errors[kValues];
 #pragma unroll
@@ -111,7 +111,7 @@ __device__ inline Int2Best ChooseMultipliers(const Int2Lane<kSize>& lane, const 
   const bool corrects = (request.k[0] | request.k[1] | request.k[2]) != 0;
   // Two multipliers at a time: their sums go to the lower and to the upper eight lanes.
 #pragma unroll 1
-  for (int m = 0; m < kInt2Multipliers; m += 2) {
+  for (int m = 0; m < kInt2MultiplierCount; m += 2) {
     float parts[8] = {};
 #pragma unroll
     for (int upper = 0; upper < 2; ++upper) {
@@ -144,15 +144,12 @@ __device__ inline void BinarySums(const Int2Lane<kSize>& lane, int multiplier, f
   *binary = HalfSum(LanePartOfSquares(v));
 }
 
-// A group that these formats refuse becomes one of zeros, so that what is computed from it stays defined.
+// Clears a group that these formats refuse.
 template <int kSize>
 __device__ inline bool RefuseInt2(LaneGroup<kSize>* group) {
   const bool bad = std::bit_cast<uint32_t>(group->absmax) >= 0x7f800000u || Fp16Bits(group->absmax) == kFp16Infinity;
-  if (!bad) return false;
-#pragma unroll
-  for (int i = 0; i < group->kValues; ++i) group->weights[i] = 0.0f;
-  group->absmax = 0.0f;
-  return true;
+  if (bad) group->Clear();
+  return bad;
 }
 
 }  // namespace sub1quant

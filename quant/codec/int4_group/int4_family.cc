@@ -1,7 +1,10 @@
 #include "quant/codec/int4_group/int4_family.h"
 
+#include <algorithm>
+
 #include "core/status.h"
 #include "quant/codec/group_codec.h"
+#include "quant/codec/implementations.h"
 #include "quant/codec/int4_group/int4_group.h"
 #include "quant/codec/packing.h"
 
@@ -10,8 +13,8 @@ namespace {
 
 constexpr char kMethod[] = "groupwise_int4";
 
-absl::Status CheckInt4Group(const WeightGroup& group) {
-  return Int4Scale(group) == kFp16Infinity ? ScaleOverflow(group, "") : absl::OkStatus();
+absl::Status CheckInt4Group(const WeightTile& tile, int lane) {
+  return Int4ScaleOverflows(tile.absmax[lane]) ? ScaleOverflow(tile, lane, "") : absl::OkStatus();
 }
 
 class Int4Codec final : public GroupCodec {
@@ -31,15 +34,18 @@ class Int4Codec final : public GroupCodec {
             {"packed_int4", DType::kU8, {shape.padded_weights() / 2}}};
   }
 
-  absl::Status CheckGroup(const WeightGroup& group) const override { return CheckInt4Group(group); }
+  absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt4Group(tile, lane); }
 
-  float EncodeGroup(const WeightGroup& group, int64_t at, const std::vector<uint8_t*>& arrays) const override {
-    uint8_t codes[kMaxGroupSize];
-    const uint16_t scale = Int4Scale(group);
-    const float sum = EncodeInt4Group(group, scale, codes);
-    PutFp16(arrays[kScales], at, scale);
-    PackNibbles(codes, group.size, arrays[kPacked] + at * (group.size / 2));
-    return sum;
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const std::vector<uint8_t*>& arrays,
+                  float* sums) const override {
+    Int4Tile encoded;
+    implementation.int4.encode(tile, &encoded);
+    for (int lane = 0; lane < tile.lanes; ++lane) {
+      const int64_t at = tile.first + lane;
+      PutFp16(arrays[kScales], at, encoded.scales[lane]);
+      StoreWords(encoded.words, tile.group_size / 8, lane, arrays[kPacked] + at * (tile.group_size / 2));
+      sums[lane] = encoded.sums[lane];
+    }
   }
 
   // Every nibble is a code, also 0 (-8), and a scale may be negative: other encoders write both.
@@ -58,14 +64,16 @@ class Int4Codec final : public GroupCodec {
   }
 };
 
-class Int4Evaluator final : public GroupEvaluator {
+class Int4Evaluator final : public TileEvaluator {
  public:
   explicit Int4Evaluator(size_t methods) : methods_(methods) {}
-  absl::Status Evaluate(const WeightGroup& group, float* sums) const override {
-    SUB1QUANT_RETURN_IF_ERROR(Annotate(CheckInt4Group(group), kMethod));
-    const float sum = EncodeInt4Group(group, Int4Scale(group), nullptr);
-    for (size_t i = 0; i < methods_; ++i) sums[i] = sum;
-    return absl::OkStatus();
+  absl::Status Check(const WeightTile& tile, int lane) const override {
+    return Annotate(CheckInt4Group(tile, lane), kMethod);
+  }
+  void Evaluate(const WeightTile& tile, const Implementation& implementation,
+                float (*sums)[kTileLanes]) const override {
+    implementation.int4.evaluate(tile, sums[0]);
+    for (size_t i = 1; i < methods_; ++i) std::copy_n(sums[0], tile.lanes, sums[i]);
   }
 
  private:
@@ -75,8 +83,8 @@ class Int4Evaluator final : public GroupEvaluator {
 class Int4FamilyImpl final : public Family {
  public:
   const Codec* Find(const std::string& method) const override { return method == kMethod ? &codec_ : nullptr; }
-  absl::StatusOr<std::unique_ptr<GroupEvaluator>> NewEvaluator(const std::vector<std::string>& methods,
-                                                               int) const override {
+  absl::StatusOr<std::unique_ptr<TileEvaluator>> NewEvaluator(const std::vector<std::string>& methods,
+                                                              int) const override {
     return std::make_unique<Int4Evaluator>(methods.size());
   }
 

@@ -1,28 +1,48 @@
 #include "quant/codec/int4_group/int4_group.h"
 
-#include "quant/codec/arithmetic.h"
+#include <algorithm>
+
+#include "quant/codec/packing.h"
 
 namespace sub1quant {
 namespace {
 
+struct Group {
+  alignas(64) float q[kMaxGroupSize];
+  alignas(64) float error[kMaxGroupSize];
+};
+
 template <int kSize>
-float Encode(const WeightGroup& group, float scale, uint8_t* codes) {
-  alignas(64) float q[kSize];
-  alignas(64) float error[kSize];
-  for (int i = 0; i < kSize; ++i) q[i] = RoundToCode(group.weights[i] / scale, 7.0f);
-  for (int i = 0; i < kSize; ++i) error[i] = group.weights[i] - q[i] * scale;
-  if (codes != nullptr)
-    for (int i = 0; i < kSize; ++i) codes[i] = static_cast<uint8_t>(static_cast<int>(q[i]) + 8);
-  return ButterflySumOfSquares<kSize>(error);
+float Encode(const WeightGroup& group, float scale, Group* out) {
+  for (int i = 0; i < kSize; ++i) out->q[i] = RoundToCode(group.weights[i] / scale, 7.0f);
+  for (int i = 0; i < kSize; ++i) out->error[i] = group.weights[i] - out->q[i] * scale;
+  return ButterflySumOfSquares<kSize>(out->error);
+}
+
+float EncodeGroup(const WeightTile& tile, int lane, uint16_t scale, Group* out) {
+  const WeightGroup group = GroupOf(tile, lane);
+  return WithGroupSize(group.size, [&]<int kSize>() { return Encode<kSize>(group, Fp16Value(scale), out); });
 }
 
 }  // namespace
 
-uint16_t Int4Scale(const WeightGroup& group) { return Int4ScaleBits(group.absmax); }
+bool Int4ScaleOverflows(float absmax) { return Int4ScaleBits(absmax) == kFp16Infinity; }
 
-float EncodeInt4Group(const WeightGroup& group, uint16_t scale, uint8_t* codes) {
-  // The weights of a zero group are far below half of its scale 1: codes 0, errors the weights themselves.
-  return WithGroupSize(group.size, [&]<int kSize>() { return Encode<kSize>(group, Fp16Value(scale), codes); });
+void EvaluateInt4Reference(const WeightTile& tile, float* sums) {
+  Group group;
+  for (int lane = 0; lane < tile.lanes; ++lane)
+    sums[lane] = EncodeGroup(tile, lane, Int4ScaleBits(tile.absmax[lane]), &group);
+}
+
+void EncodeInt4Reference(const WeightTile& tile, Int4Tile* out) {
+  std::fill(&out->words[0][0], &out->words[tile.group_size / 8][0], 0u);
+  Group group;
+  for (int lane = 0; lane < tile.lanes; ++lane) {
+    out->scales[lane] = Int4ScaleBits(tile.absmax[lane]);
+    out->sums[lane] = EncodeGroup(tile, lane, out->scales[lane], &group);
+    for (int i = 0; i < tile.group_size; ++i)
+      PutCode<4>(static_cast<uint32_t>(static_cast<int>(group.q[i]) + 8), i, lane, out->words);
+  }
 }
 
 }  // namespace sub1quant

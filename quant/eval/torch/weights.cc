@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "core/check.h"
 #include "core/parallel.h"
 #include "core/status.h"
 #include "quant/eval/torch/guard.h"
@@ -25,73 +25,53 @@ enum class Kind { kMatrix, kNorm, kLayerScalar };
 // One tensor that the forward pass needs, and where it goes.
 struct Slot {
   std::string key;
-  std::vector<int64_t> shape;
   at::Tensor* target;
   Kind kind;
 };
 
 void AddLayerSlots(const Gemma4Config& config, int64_t layer, const std::string& prefix, LayerWeights& w,
                    std::vector<Slot>& slots) {
-  const int64_t hidden = config.hidden_size, width = config.mlp_width(layer), dim = config.layer_head_dim(layer);
-  const int64_t q = config.num_attention_heads * dim, kv = config.num_key_value_heads * dim;
-  auto norm = [&](const std::string& name, int64_t size, at::Tensor& target) {
-    slots.push_back({absl::StrCat(prefix, name, ".weight"), {size}, &target, Kind::kNorm});
+  auto norm = [&](const std::string& name, at::Tensor& target) {
+    slots.push_back({absl::StrCat(prefix, name, ".weight"), &target, Kind::kNorm});
   };
-  auto matrix = [&](const std::string& name, int64_t out, int64_t in, at::Tensor& target) {
-    slots.push_back({absl::StrCat(prefix, name, ".weight"), {out, in}, &target, Kind::kMatrix});
+  auto matrix = [&](const std::string& name, at::Tensor& target) {
+    slots.push_back({absl::StrCat(prefix, name, ".weight"), &target, Kind::kMatrix});
   };
-  norm("input_layernorm", hidden, w.input_norm);
-  norm("post_attention_layernorm", hidden, w.post_attention_norm);
-  norm("pre_feedforward_layernorm", hidden, w.pre_feedforward_norm);
-  norm("post_feedforward_layernorm", hidden, w.post_feedforward_norm);
-  norm("self_attn.q_norm", dim, w.q_norm);
-  matrix("self_attn.q_proj", q, hidden, w.q_proj);
-  matrix("self_attn.o_proj", hidden, q, w.o_proj);
-  matrix("mlp.gate_proj", width, hidden, w.gate_proj);
-  matrix("mlp.up_proj", width, hidden, w.up_proj);
-  matrix("mlp.down_proj", hidden, width, w.down_proj);
-  slots.push_back({absl::StrCat(prefix, "layer_scalar"), {1}, &w.layer_scalar, Kind::kLayerScalar});
+  norm("input_layernorm", w.input_norm);
+  norm("post_attention_layernorm", w.post_attention_norm);
+  norm("pre_feedforward_layernorm", w.pre_feedforward_norm);
+  norm("post_feedforward_layernorm", w.post_feedforward_norm);
+  norm("self_attn.q_norm", w.q_norm);
+  matrix("self_attn.q_proj", w.q_proj);
+  matrix("self_attn.o_proj", w.o_proj);
+  matrix("mlp.gate_proj", w.gate_proj);
+  matrix("mlp.up_proj", w.up_proj);
+  matrix("mlp.down_proj", w.down_proj);
+  slots.push_back({absl::StrCat(prefix, "layer_scalar"), &w.layer_scalar, Kind::kLayerScalar});
   if (!config.kv_shared(layer)) {
-    norm("self_attn.k_norm", dim, w.k_norm);
-    matrix("self_attn.k_proj", kv, hidden, w.k_proj);
-    matrix("self_attn.v_proj", kv, hidden, w.v_proj);
+    norm("self_attn.k_norm", w.k_norm);
+    matrix("self_attn.k_proj", w.k_proj);
+    matrix("self_attn.v_proj", w.v_proj);
   }
-  if (const int64_t per_layer = config.hidden_size_per_layer_input; per_layer > 0) {
-    norm("post_per_layer_input_norm", hidden, w.post_per_layer_input_norm);
-    matrix("per_layer_input_gate", per_layer, hidden, w.per_layer_input_gate);
-    matrix("per_layer_projection", hidden, per_layer, w.per_layer_projection);
+  if (config.hidden_size_per_layer_input > 0) {
+    norm("post_per_layer_input_norm", w.post_per_layer_input_norm);
+    matrix("per_layer_input_gate", w.per_layer_input_gate);
+    matrix("per_layer_projection", w.per_layer_projection);
   }
 }
 
 std::vector<Slot> MakeSlots(const Gemma4Config& config, const std::string& prefix, Gemma4Weights& w) {
   std::vector<Slot> slots;
-  slots.push_back(
-      {prefix + "embed_tokens.weight", {config.vocab_size, config.hidden_size}, &w.embed_tokens, Kind::kMatrix});
-  slots.push_back({prefix + "norm.weight", {config.hidden_size}, &w.norm, Kind::kNorm});
-  if (const int64_t per_layer = config.hidden_size_per_layer_input; per_layer > 0) {
-    slots.push_back({prefix + "per_layer_model_projection.weight",
-                     {config.num_hidden_layers * per_layer, config.hidden_size},
-                     &w.per_layer_model_projection,
-                     Kind::kMatrix});
-    slots.push_back(
-        {prefix + "per_layer_projection_norm.weight", {per_layer}, &w.per_layer_projection_norm, Kind::kNorm});
+  slots.push_back({prefix + "embed_tokens.weight", &w.embed_tokens, Kind::kMatrix});
+  slots.push_back({prefix + "norm.weight", &w.norm, Kind::kNorm});
+  if (config.hidden_size_per_layer_input > 0) {
+    slots.push_back({prefix + "per_layer_model_projection.weight", &w.per_layer_model_projection, Kind::kMatrix});
+    slots.push_back({prefix + "per_layer_projection_norm.weight", &w.per_layer_projection_norm, Kind::kNorm});
   }
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
     AddLayerSlots(config, layer, absl::StrCat(prefix, "layers.", layer, "."), w.layers[layer], slots);
   }
   return slots;
-}
-
-absl::StatusOr<const TensorRecord*> FindTensor(const TensorMap& tensors, const std::string& key,
-                                               const std::vector<int64_t>& shape) {
-  const auto found = tensors.find(key);
-  if (found == tensors.end()) return absl::NotFoundError(absl::StrCat("the model has no tensor '", key, "'"));
-  if (found->second->shape != shape) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor '", key, "' has shape [",
-                                                   absl::StrJoin(found->second->shape, ","),
-                                                   "]; config.json asks for [", absl::StrJoin(shape, ","), "]"));
-  }
-  return found->second;
 }
 
 // What LoadWeights has found out before it reads the first weight.
@@ -108,15 +88,13 @@ absl::StatusOr<LoadPlan> PlanLoad(const Gemma4Config& config, const Gemma4Tensor
   std::unordered_set<std::string> matrices;
   for (const Slot& slot : plan.slots) {
     if (slot.kind == Kind::kMatrix) matrices.insert(slot.key);
-    if (slot.kind == Kind::kLayerScalar && tensors.count(slot.key) == 0) {
-      plan.records.push_back(nullptr);
-      continue;
-    }
-    SUB1QUANT_ASSIGN_OR_RETURN(const TensorRecord* record, FindTensor(tensors, slot.key, slot.shape));
-    plan.records.push_back(record);
+    const auto found = tensors.find(slot.key);
+    SUB1QUANT_CHECK(found != tensors.end() || slot.kind == Kind::kLayerScalar);  // CheckGemma4Tensors
+    plan.records.push_back(found == tensors.end() ? nullptr : found->second);
   }
   if (overlay.manifest != nullptr) {
-    const std::unordered_set<std::string> unused(names.unused_kv_shared.begin(), names.unused_kv_shared.end());
+    std::unordered_set<std::string> unused;
+    for (const Gemma4Tensor& tensor : names.unused_kv_shared) unused.insert(tensor.key);
     SUB1QUANT_ASSIGN_OR_RETURN(plan.overlay, PlanOverlay(*overlay.manifest, tensors, matrices, unused));
   }
   return plan;
@@ -141,7 +119,8 @@ absl::StatusOr<std::unique_ptr<Gemma4Weights>> LoadWeights(ModelSource& model, c
   SUB1QUANT_ASSIGN_OR_RETURN(const TensorInventory inventory, ReadInventory(model));
   TensorMap tensors;
   for (const TensorRecord& record : inventory.tensors) tensors.emplace(record.key, &record);
-  const Gemma4Tensors names = Gemma4TensorNames(config, SelectQuantizable(inventory).text_only);
+  const Gemma4Tensors names = Gemma4TensorShapes(config, SelectQuantizable(inventory).text_only);
+  SUB1QUANT_RETURN_IF_ERROR(CheckGemma4Tensors(names, inventory));
 
   auto weights = std::make_unique<Gemma4Weights>();
   weights->options = options;
@@ -149,10 +128,7 @@ absl::StatusOr<std::unique_ptr<Gemma4Weights>> LoadWeights(ModelSource& model, c
   SUB1QUANT_ASSIGN_OR_RETURN(const LoadPlan plan, PlanLoad(config, names, tensors, overlay, *weights));
   weights->apply_stats = plan.overlay.stats;
   if (config.hidden_size_per_layer_input > 0) {
-    SUB1QUANT_ASSIGN_OR_RETURN(
-        const TensorRecord* record,
-        FindTensor(tensors, names.prefix + "embed_tokens_per_layer.weight",
-                   {config.vocab_size_per_layer_input, config.num_hidden_layers * config.hidden_size_per_layer_input}));
+    const TensorRecord* record = tensors.at(names.prefix + "embed_tokens_per_layer.weight");
     SUB1QUANT_ASSIGN_OR_RETURN(weights->per_layer_rows, PerLayerRows::Open(model, *record));
   }
   SUB1QUANT_RETURN_IF_ERROR(ParallelFor(threads, static_cast<int64_t>(plan.slots.size()), [&](int64_t i) {

@@ -64,6 +64,10 @@ TEST(CommandLine, UsageErrorsAreTwoAndOneLineWithAHint) {
            {"run", "--model", model, "--corpus", corpus, "--device", "tpu"},
            {"run", "--model", model, "--corpus", corpus, "--stride", "1000"},
            {"run", "--model", model, "--corpus", corpus, "--dtype", "float64"},
+           {"run", "--model", model, "--corpus", corpus, "--workers", "0"},
+           {"run", "--model", model, "--corpus", corpus, "--threads", "0"},
+           {"run", "--model", model, "--corpus", corpus, "--threads", "-1"},
+           {"evaluate", "--model", model, "--corpus", corpus, "--threads", "5000"},
            {"run", "--model", "s3://bucket/x", "--corpus", corpus},
            {"run", "--model", kData + "/wikitext-2", "--corpus", corpus},
            {"run", "--model", model, "--corpus", scratch.Write("empty", "")},
@@ -83,6 +87,16 @@ TEST(CommandLine, UsageErrorsAreTwoAndOneLineWithAHint) {
   }
   // Nothing was started, so nothing was left.
   EXPECT_FALSE(std::filesystem::exists(scratch / ".local"));
+}
+
+// 2^64 and more once came back as the largest number of 64 bits.
+TEST(CommandLine, ANumberOutOfRangeIsShownAsItWasGiven) {
+  for (const char* option : {"--window", "--stride", "--max-chunks", "--group-size"})
+    for (const std::string number : {"99999999999999999999", "-99999999999999999999"}) {
+      const Result result = Command({"run", "--model", kData + "/gemma4-tiny", "--no-eval", option, number});
+      EXPECT_EQ(result.exit, 2);
+      EXPECT_THAT(result.error, HasSubstr(std::string(option) + ": " + number + " is out of range"));
+    }
 }
 
 TEST(CommandLine, WhatIsNotThereIsFour) {

@@ -143,7 +143,16 @@ TEST(JobOptions, NamedFormatSetsExpand) {
   ASSERT_TRUE(mixed.ok());
   EXPECT_EQ(mixed->size(), PublishedMethods().size());
   EXPECT_EQ(mixed->front(), "groupwise_int4");
-  EXPECT_THAT(ExpandFormats({"int99"}).status().message(), HasSubstr("'int99'"));
+  EXPECT_THAT(*ExpandFormats({"integer"}), ElementsAre("int2", "int3", "int4", "int5", "int6", "int8"));
+  const auto both = ExpandFormats({"int4", "published", "integer", "int3"});
+  ASSERT_TRUE(both.ok());
+  EXPECT_EQ(both->size(), PublishedMethods().size() + IntegerMethods().size());
+  EXPECT_EQ(both->front(), "int4");
+  EXPECT_EQ(both->back(), "int8");
+  // What is expected is listed.
+  const std::string refused(ExpandFormats({"int99"}).status().message());
+  for (const char* name : {"'int99'", "published", "integer", "groupwise_int4", "int8"})
+    EXPECT_THAT(refused, HasSubstr(name));
 }
 
 TEST(JobOptions, RefusesByName) {

@@ -40,6 +40,7 @@ TEST(Metrics, NamesAndLabels) {
   metrics.TensorDone("pack", 100, 200, 50);
   metrics.Scored("base", 1024, 2);
   metrics.Renewed("ok");
+  metrics.KernelRefused("encode", "groupwise_int4");
   const std::string text = Get((*server)->port(), "/metrics");
   EXPECT_THAT(text, StartsWith("HTTP/1.1 200"));
   for (const char* line : {
@@ -52,6 +53,7 @@ TEST(Metrics, NamesAndLabels) {
            "sub1quant_eval_tokens_total{variant=\"base\"} 1024",
            "sub1quant_eval_chunks_total{result=\"ok\",variant=\"base\"} 2",
            "sub1quant_lease_renewals_total{result=\"ok\"} 1",
+           "sub1quant_device_kernel_refused_total{method=\"groupwise_int4\",operation=\"encode\"} 1",
            "sub1quant_worker_progress_timestamp_seconds ",
        }) {
     EXPECT_THAT(text, HasSubstr(line));

@@ -42,7 +42,7 @@ Manifest Example() {
     tensor.stored_bytes = 72;
     manifest.tensors.push_back(tensor);
   }
-  manifest.kept = {{"kept", "F32", 2, 3, false}, {"excluded", "BF16", 5, 7, true}};
+  manifest.kept = {{"kept", "F32", 2, 3, false, 1, Sha256Hex("k")}, {"excluded", "I8", 0, 7, true, 2, Sha256Hex("e")}};
   manifest.totals = TotalsOf(manifest.tensors, manifest.kept);
   manifest.uniform_int4 = AllocationTotals{2, 160, 4.8, std::nullopt};
   return manifest;
@@ -71,6 +71,8 @@ TEST(Manifest, ComesBackAsItWas) {
   EXPECT_EQ(read->target_bpw, 4.1);
   EXPECT_EQ(read->uniform_int4->average_bpw, 4.8);
   EXPECT_TRUE(read->kept[1].excluded);
+  EXPECT_EQ(read->kept[1].index, 2);
+  EXPECT_EQ(read->kept[1].tensor_sha256, Sha256Hex("e"));
   EXPECT_EQ(ManifestToJson(Example()), text) << "two writes differ";
 }
 
@@ -106,6 +108,8 @@ TEST(Manifest, RefusesWhatCannotBe) {
       {[](Json& j) { j["tensors"][0]["sse_2e60"] = "0x5"; }, "tensors[0]"},
       {[](Json& j) { j["tensors"][0]["mse"] = "1"; }, "mse"},
       {[](Json& j) { j["kept"][0]["excluded"] = 1; }, "excluded"},
+      {[](Json& j) { j["kept"][0]["tensor_sha256"] = ""; }, "tensor_sha256"},
+      {[](Json& j) { j["kept"][0]["dtype"] = "I7"; }, "dtype"},
       {[](Json& j) { j["formats"] = {1}; }, "formats"},
       {[](Json& j) { j["totals"] = nullptr; }, "totals"},
   };
@@ -129,7 +133,7 @@ EncodedMatrix EncodeRamp(const std::string& method) {
 }
 
 TEST(EncodedBlob, IsASafetensorsFileAndComesBack) {
-  for (const std::string& method : PublishedMethods()) {
+  for (const std::string& method : KnownMethods()) {
     const EncodedMatrix encoded = EncodeRamp(method);
     const std::string blob = EncodedToBlob(encoded);
     EXPECT_EQ(EncodedToBlob(encoded), blob);

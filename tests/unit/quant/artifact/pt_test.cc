@@ -1,13 +1,16 @@
 #include "quant/artifact/pt.h"
 
 #include <cmath>
+#include <filesystem>
 
+#include "core/digest.h"
 #include "core/file.h"
 #include "gmock/gmock.h"
 #include "golden_checkpoint.h"
 #include "gtest/gtest.h"
 #include "quant/artifact/pickle_writer.h"
 #include "quant/artifact/zip_writer.h"
+#include "quant/model/safetensors.h"
 #include "temporary_directory.h"
 
 namespace sub1quant {
@@ -221,6 +224,22 @@ TEST(PtImport, MakesAnArtifactThatDecodesTheSame) {
   }
   EXPECT_EQ(ImportPt(GoldenPath("pt-model.pt"), nullptr, directory).code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(ListDirectory(temporary.path()).value().size(), 1u) << "nothing but the artifact remains";
+}
+
+// What the checkpoint leaves out is kept, with its place and digest: the fingerprint of the model is whole.
+TEST(PtImport, ListsTheMatricesThatTheCheckpointLeavesOut) {
+  TemporaryDirectory temporary;
+  std::filesystem::copy(GoldenPath("pt-model"), temporary.File("model"));
+  const std::string header = MakeSafetensorsHeader({{"model.language_model.zz.weight", DType::kBF16, {1, 2}}}, {});
+  ASSERT_TRUE(WriteFileAtomically(temporary.File("model/z.safetensors"), header + "abcd").ok());
+  const auto model = OpenModelDirectory(temporary.File("model")).value();
+  const absl::Status status = ImportPt(GoldenPath("pt-model.pt"), model.get(), temporary.File("artifact"));
+  ASSERT_TRUE(status.ok()) << status;
+  const Manifest manifest = OpenArtifact(temporary.File("artifact")).value().manifest;
+  ASSERT_EQ(manifest.kept.size(), 1u);
+  EXPECT_EQ(manifest.kept[0].key, "model.language_model.zz.weight");
+  EXPECT_EQ(manifest.kept[0].index, 5);
+  EXPECT_EQ(manifest.kept[0].tensor_sha256, Sha256Hex("abcd"));
 }
 
 TEST(PtImport, IntoBlobsAndWithoutAModel) {

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <vector>
 
-#include "quant/codec/weight_group.h"
+#include "quant/codec/implementations.h"
 #include "tests/support/codec_cases.h"
 
 namespace sub1quant {
@@ -181,9 +181,9 @@ TEST(RowBlocks, StartAtEvenRows) {
     const MatrixView matrix{weights.data(), DType::kBF16, rows, cols};
     std::vector<int64_t> first_rows(static_cast<size_t>(RowBlockCount(matrix)), rows);
     int64_t seen = 0;
-    ASSERT_TRUE(ForEachGroup(matrix, 256, 3, [&](int64_t block, const WeightGroup& group) {
+    ASSERT_TRUE(ForEachTile(matrix, 256, 3, BestImplementation(), [&](int64_t block, const WeightTile& tile) {
                   int64_t& first = first_rows[static_cast<size_t>(block)];
-                  first = std::min(first, group.row);
+                  first = std::min(first, tile.row(0));
                   return absl::OkStatus();
                 }).ok());
     for (const int64_t row : first_rows) {

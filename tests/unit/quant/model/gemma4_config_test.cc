@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "core/file.h"
@@ -75,18 +76,53 @@ TEST(Gemma4Config, E2b) {
   }
 }
 
-TEST(Gemma4Config, TensorNamesAreThoseOfTheCheckpoint) {
+TEST(Gemma4Config, TensorsAreThoseOfTheCheckpoint) {
   const Gemma4Config config = ParseGemma4Config(E2b().dump()).value();
   for (const bool text_only : {false, true}) {
-    const Gemma4Tensors names = Gemma4TensorNames(config, text_only);
-    std::set<std::string> all(names.used.begin(), names.used.end()), expected;
-    all.insert(names.unused_kv_shared.begin(), names.unused_kv_shared.end());
+    const Gemma4Tensors tensors = Gemma4TensorShapes(config, text_only);
+    std::map<std::string, std::vector<int64_t>> all, expected;
+    for (const auto* part : {&tensors.used, &tensors.unused_kv_shared})
+      for (const Gemma4Tensor& tensor : *part) all[tensor.key] = tensor.shape;
     for (const SafetensorsEntry& entry : E2bTensors(text_only ? "model." : "model.language_model."))
-      expected.insert(entry.key);
+      expected[entry.key] = entry.shape;
     EXPECT_EQ(all, expected);
-    EXPECT_EQ(names.used.size() + names.unused_kv_shared.size(), 600u);
-    EXPECT_EQ(names.unused_kv_shared.size(), 60u);  // 40 matrices and 20 norms
+    EXPECT_EQ(tensors.used.size() + tensors.unused_kv_shared.size(), 600u);
+    EXPECT_EQ(tensors.unused_kv_shared.size(), 60u);  // 40 matrices and 20 norms
   }
+}
+
+// Every tensor in turn missing and of another shape. What nothing reads may be either.
+TEST(Gemma4Config, ATensorThatDoesNotFitIsNamedWithBothShapes) {
+  const Gemma4Config config = ParseGemma4Config(E2b().dump()).value();
+  const Gemma4Tensors tensors = Gemma4TensorShapes(config, false);
+  TensorInventory good;
+  for (const SafetensorsEntry& entry : E2bTensors("model.language_model.")) {
+    good.tensors.emplace_back();
+    good.tensors.back().key = entry.key;
+    good.tensors.back().shape = entry.shape;
+  }
+  EXPECT_TRUE(CheckGemma4Tensors(tensors, good).ok());
+  std::set<std::string> unused;
+  for (const Gemma4Tensor& tensor : tensors.unused_kv_shared) unused.insert(tensor.key);
+  for (size_t i = 0; i < good.tensors.size(); ++i) {
+    const std::string key = good.tensors[i].key;
+    TensorInventory bad = good;
+    bad.tensors[i].shape[0] += 1;
+    const absl::Status wrong = CheckGemma4Tensors(tensors, bad);
+    bad.tensors.erase(bad.tensors.begin() + static_cast<std::ptrdiff_t>(i));
+    const absl::Status missing = CheckGemma4Tensors(tensors, bad);
+    if (unused.contains(key)) {
+      EXPECT_TRUE(wrong.ok() && missing.ok()) << key;
+      continue;
+    }
+    EXPECT_THAT(std::string(wrong.message()), HasSubstr("'" + key + "' has shape [")) << key;
+    EXPECT_EQ(wrong.code(), absl::StatusCode::kInvalidArgument);
+    const bool scalar = key.find("layer_scalar") != std::string::npos;
+    EXPECT_EQ(missing.code(), scalar ? absl::StatusCode::kOk : absl::StatusCode::kNotFound) << key;
+  }
+  good.tensors[0].shape = {};
+  EXPECT_THAT(std::string(CheckGemma4Tensors(tensors, good).message()),
+              HasSubstr("'model.language_model.embed_tokens.weight' has shape []; config.json asks for [262144,1536]"));
 }
 
 TEST(Gemma4Config, WithoutPerLayerInputsTheirTensorsAreAbsent) {
@@ -94,9 +130,9 @@ TEST(Gemma4Config, WithoutPerLayerInputsTheirTensorsAreAbsent) {
   json["text_config"]["hidden_size_per_layer_input"] = nullptr;
   const Gemma4Config config = ParseGemma4Config(json.dump()).value();
   EXPECT_EQ(config.hidden_size_per_layer_input, 0);
-  const Gemma4Tensors names = Gemma4TensorNames(config, false);
-  for (const std::string& name : names.used) EXPECT_EQ(name.find("per_layer"), std::string::npos) << name;
-  EXPECT_EQ(names.used.size() + names.unused_kv_shared.size(), 600u - 3 - 3 * 35);
+  const Gemma4Tensors tensors = Gemma4TensorShapes(config, false);
+  for (const Gemma4Tensor& tensor : tensors.used) EXPECT_EQ(tensor.key.find("per_layer"), std::string::npos);
+  EXPECT_EQ(tensors.used.size() + tensors.unused_kv_shared.size(), 600u - 3 - 3 * 35);
 }
 
 TEST(Gemma4Config, FixtureOnDisk) {

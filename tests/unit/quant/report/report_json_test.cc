@@ -124,6 +124,17 @@ TEST(ReportJson, WeightsDigestIsOverTheDocumentedLines) {
   tensor.tensor_sha256 = Sha256Hex("bytes");
   manifest.tensors = {tensor};
   EXPECT_EQ(WeightsSha256(manifest), Sha256Hex("a.weight BF16 [2,3] " + Sha256Hex("bytes") + "\n"));
+  // What a job keeps is as much of the model as what it packs, in its place: two jobs on one model agree.
+  manifest.tensors[0].index = 1;
+  manifest.kept = {{"0.weight", "F32", 5, 6, true, 0, Sha256Hex("other")}};
+  EXPECT_EQ(WeightsSha256(manifest), Sha256Hex("0.weight F32 [5,6] " + Sha256Hex("other") + "\na.weight BF16 [2,3] " +
+                                               Sha256Hex("bytes") + "\n"));
+  manifest.kept[0].tensor_sha256 = "";
+  EXPECT_EQ(WeightsSha256(manifest), "");
+  manifest.kept[0].tensor_sha256 = Sha256Hex("other");
+  manifest.kept[0].index = 1;
+  EXPECT_EQ(WeightsSha256(manifest), "") << "two matrices in one place";
+  manifest.kept.clear();
   manifest.tensors[0].tensor_sha256 = "";
   EXPECT_EQ(WeightsSha256(manifest), "");
 }

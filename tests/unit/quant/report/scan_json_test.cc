@@ -84,16 +84,50 @@ TEST(ScanJson, IsThePublishedToolsFile) {
   ExpectSame(MakeScan(InputsOf(golden), 0), golden, "scan");
 }
 
-TEST(ScanJson, WithoutASearchOrTargetTheFieldsStay) {
+TEST(ScanJson, WithoutASearchALayerHasTheCandidateThatWasPacked) {
   ReportInputs inputs = InputsOf(Golden());
+  const Json searched = MakeScan(inputs, 0);
   inputs.scan.clear();
-  inputs.targets[0].manifest.target_bpw.reset();
-  inputs.targets[0].manifest.uniform_int4.reset();
+  Manifest& manifest = inputs.targets[0].manifest;
+  manifest.target_bpw.reset();
+  manifest.uniform_int4.reset();
   const Json scan = MakeScan(inputs, 0);
   EXPECT_TRUE(scan.at("target_bpw").is_null());
-  EXPECT_TRUE(scan.at("uniform_int4").is_null());
-  EXPECT_TRUE(scan.at("layers").empty());
-  EXPECT_EQ(scan.at("mixed_allocation").at("selected_layers").size(), 5u);
+  EXPECT_TRUE(scan.at("uniform_int4").is_null()) << "other methods than groupwise_int4 were packed";
+  EXPECT_EQ(scan.at("mixed_allocation").at("selected_layers"), searched.at("mixed_allocation").at("selected_layers"));
+  ASSERT_EQ(scan.at("layers").size(), 5u);
+  for (size_t i = 0; i < 5; ++i) {
+    Json want = searched.at("layers")[i];
+    const std::string chosen = manifest.tensors[i].method;
+    Json one = Json::array();
+    for (const Json& candidate : want.at("candidates"))
+      if (candidate.at("method") == chosen) one.push_back(candidate);
+    want["candidates"] = one;
+    EXPECT_EQ(scan.at("layers")[i], want);
+  }
+}
+
+TEST(ScanJson, UniformInt4IsWhatItSays) {
+  ReportInputs inputs = InputsOf(Golden());
+  Manifest& manifest = inputs.targets[0].manifest;
+  const Json searched = MakeScan(inputs, 0);
+  manifest.tensors.clear();
+  for (const ScanRow& row : inputs.scan)
+    for (const CandidateRow& candidate : row.candidates) {
+      if (candidate.method != "groupwise_int4") continue;
+      ManifestTensor tensor;
+      tensor.rows = row.rows;
+      tensor.cols = row.cols;
+      tensor.method = candidate.method;
+      tensor.bits = candidate.bits;
+      tensor.mse = candidate.error.ToDouble() / static_cast<double>(tensor.params());
+      manifest.tensors.push_back(tensor);
+    }
+  inputs.scan.clear();
+  manifest.uniform_int4.reset();
+  const Json scan = MakeScan(inputs, 0);
+  EXPECT_EQ(scan.at("uniform_int4"), searched.at("uniform_int4"));
+  EXPECT_EQ(scan.at("outlier_options"), Json::array());
 }
 
 }  // namespace

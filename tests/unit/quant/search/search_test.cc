@@ -49,7 +49,8 @@ TEST(Search, EqualsEncodingForAnyMethodsAndThreads) {
       {"groupwise_int4", "int2_error_budget_k8", "int2_error_budget_k3", "int2_error_budget_k8", "int2_base"},
       {"int2_error_budget_k32"},
       {"int2_binary_residual"},
-      {"int2_error_budget_k17", "groupwise_int4", "groupwise_int4"}};
+      {"int2_error_budget_k17", "groupwise_int4", "groupwise_int4"},
+      {"int5", "int2_base", "int8", "int3", "groupwise_int4", "int5"}};
   for (int group_size : {32, 64, 128, 256}) {
     for (const auto& methods : requests) {
       const auto one = SearchMatrix(matrix, group_size, methods, 1);

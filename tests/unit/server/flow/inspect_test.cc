@@ -2,11 +2,14 @@
 #include "server/flow/inspect.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 
 #include "core/digest.h"
+#include "core/file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "quant/model/safetensors.h"
 #include "tests/unit/server/flow/sample.h"
 
 namespace sub1quant {
@@ -35,6 +38,27 @@ class InspectTest : public testing::Test {
   }
   void TearDown() override { std::system(("rm -rf '" + directory_ + "'").c_str()); }
 
+  void UseCopyOfModel() {
+    std::filesystem::copy(std::string(SUB1QUANT_TESTDATA) + "/gemma4-tiny", directory_ + "/model");
+    auto model = OpenModelDirectory(directory_ + "/model");
+    ASSERT_TRUE(model.ok()) << model.status();
+    model_ = *std::move(model);
+  }
+  // Replaces the first `from` after `key` in the header that has `key` by `to` of the same length.
+  void EditHeader(const std::string& key, const std::string& from, const std::string& to) {
+    ASSERT_EQ(from.size(), to.size());
+    for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/model")) {
+      if (entry.path().extension() != ".safetensors") continue;
+      std::string bytes = ReadFile(entry.path()).value();
+      const size_t at = bytes.find(key);
+      if (at == std::string::npos) continue;
+      bytes.replace(bytes.find(from, at), from.size(), to);
+      ASSERT_TRUE(WriteFileAtomically(entry.path(), bytes).ok());
+      return;
+    }
+    FAIL() << "no header has " << key;
+  }
+
   absl::StatusOr<InspectResult> Run() { return Inspect(job_, *model_, *blobs_); }
 
   std::string directory_;
@@ -61,6 +85,7 @@ TEST_F(InspectTest, FindsMatricesAndCountsTokens) {
 }
 
 TEST_F(InspectTest, SurvivesItsDocument) {
+  job_.excludes = {"layers\\.0\\."};
   auto result = Run();
   ASSERT_TRUE(result.ok()) << result.status();
   const std::string text = InspectionToJson(result->inspection);
@@ -79,8 +104,15 @@ TEST_F(InspectTest, PinsAndExcludesKeepTheIndicesOfTheOthers) {
   auto result = Run();
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->inspection.tensors.size() + result->inspection.kept.size(), all->inspection.tensors.size());
-  for (const KeptTensor& kept : result->inspection.kept)
+  for (const KeptTensor& kept : result->inspection.kept) {
     EXPECT_EQ(kept.excluded, kept.key.find("layers.0.") != std::string::npos) << kept.key;
+    const TensorRecord& record = all->inspection.tensors.at(static_cast<size_t>(kept.index)).record;
+    EXPECT_EQ(kept.key, record.key);
+    std::string bytes(record.bytes, '\0');
+    ASSERT_TRUE(model_->Read(record.file, record.offset, bytes.data(), bytes.size()).ok());
+    EXPECT_EQ(kept.tensor_sha256, Sha256Hex(bytes));
+  }
+  EXPECT_THAT(result->warnings, testing::IsEmpty());
   bool pinned = false;
   for (const InspectedTensor& tensor : result->inspection.tensors) {
     EXPECT_EQ(tensor.record, all->inspection.tensors.at(static_cast<size_t>(tensor.index)).record);
@@ -89,6 +121,18 @@ TEST_F(InspectTest, PinsAndExcludesKeepTheIndicesOfTheOthers) {
     EXPECT_EQ(tensor.pinned_method, "groupwise_int4");  // the first rule that matches
   }
   EXPECT_TRUE(pinned);
+}
+
+TEST_F(InspectTest, ARuleThatMatchesNoMatrixIsAWarning) {
+  // A pin behind another one of the same matrices matches; embeddings are no quantizable matrices.
+  job_.pins = {{"q_proj", "keep"}, {"layers\\.0\\..*q_proj", "int2_base"}, {"query", "groupwise_int4"}};
+  job_.excludes = {"embed_tokens", "k_proj"};
+  auto result = Run();
+  ASSERT_TRUE(result.ok()) << result.status();
+  const std::string rest =
+      " matches none of the " + std::to_string(result->inspection.facts.quantizable_tensors) + " quantizable matrices";
+  EXPECT_THAT(result->warnings,
+              testing::ElementsAre("--pin query=groupwise_int4" + rest, "--exclude embed_tokens" + rest));
 }
 
 TEST_F(InspectTest, RefusesBeforeAnyWork) {
@@ -105,6 +149,37 @@ TEST_F(InspectTest, RefusesBeforeAnyWork) {
     EXPECT_FALSE(status.ok()) << name;
     EXPECT_THAT(std::string(status.message()), HasSubstr(name));
   }
+}
+
+// Only the headers of the model are changed: the shape [rows, cols] of one matrix becomes [2*rows, cols/2]. This was
+// once found by the first worker that loaded the model, after the whole search.
+TEST_F(InspectTest, AShapeThatContradictsTheConfigurationIsFoundBeforeAnyWork) {
+  UseCopyOfModel();
+  EditHeader("\"model.language_model.layers.0.self_attn.q_proj.weight\"", "\"shape\":[128,256]", "\"shape\":[256,128]");
+  const absl::Status status = Run().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(status.message()),
+            "tensor 'model.language_model.layers.0.self_attn.q_proj.weight' has shape [256,128]; config.json asks for "
+            "[128,256]");
+  job_.evaluate = false;
+  auto result = Run();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->warnings, testing::Contains(HasSubstr("could not be scored: tensor 'model")));
+}
+
+TEST_F(InspectTest, AMatrixWithoutWeightsIsRefusedUnlessExcluded) {
+  UseCopyOfModel();
+  const std::string header = MakeSafetensorsHeader({{"model.language_model.x.weight", DType::kBF16, {0, 128}}}, {});
+  ASSERT_TRUE(WriteFileAtomically(directory_ + "/model/x.safetensors", header).ok());
+  job_.evaluate = false;
+  const absl::Status status = Run().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(status.message()),
+            "tensor 'model.language_model.x.weight' has shape [0,128], no weights; --exclude it");
+  job_.pins = {{"x.weight", "keep"}};
+  EXPECT_FALSE(Run().ok());
+  job_.excludes = {"x\\.weight"};
+  EXPECT_TRUE(Run().ok()) << Run().status();
 }
 
 TEST_F(InspectTest, ALastChunkOfOneTokenIsRefusedWithTheWayOut) {

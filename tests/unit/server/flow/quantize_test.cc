@@ -181,5 +181,27 @@ TEST(OutputPrefix, OnlySeveralTargetsHaveFolders) {
   EXPECT_EQ(OutputPrefix(s, 0), "");
 }
 
+// `run --uniform` once left no scan.json; scoring a checkpoint chooses nothing and writes none.
+TEST(MakeReportFiles, EveryJobThatQuantizesWritesItsScan) {
+  ReportInputs inputs;
+  inputs.specification = SampleJob();
+  inputs.specification.uniform = "groupwise_int4";
+  ManifestTensor tensor;
+  tensor.key = "a.weight";
+  tensor.rows = tensor.cols = 128;
+  tensor.method = "groupwise_int4";
+  tensor.error = ExactSum();
+  inputs.targets.resize(1);
+  inputs.targets[0].manifest.tensors = {tensor};
+  const auto paths = [&] {
+    std::vector<std::string> names;
+    for (const OutputFile& file : MakeReportFiles(inputs)) names.push_back(file.path);
+    return names;
+  };
+  EXPECT_THAT(paths(), ElementsAre("scan.json", "report.json", "report.html"));
+  inputs.specification.quantize = false;
+  EXPECT_THAT(paths(), ElementsAre("report.json", "report.html"));
+}
+
 }  // namespace
 }  // namespace sub1quant

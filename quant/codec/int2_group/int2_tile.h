@@ -1,0 +1,248 @@
+// The INT2 formats on a tile, for a vector type of quant/codec/simd.
+//
+// All of their errors are odd in w, and the sums are of squares, so the search works on magnitudes: |e| = |w| or
+// ||w| - s|, |t| = ||e| - r|. The base code is 1 where round(|w| / s) is, that is where |w| > s/2: s has 11 significant
+// bits, so s/2 is a float32, and a float32 above it is above by more than half of what the quotient's rounding to 0.5
+// could hide. There |w| - s is exact and the smaller magnitude, below s/2 it is the larger one: |e| = min(|w|, ||w| -
+// s|).
+#pragma once
+
+#include "quant/codec/arithmetic.h"
+#include "quant/codec/int2_group/int2_group.h"
+#include "quant/codec/int2_group/int2_tile_top.h"
+#include "quant/codec/simd/butterfly.h"
+
+namespace sub1quant {
+namespace {
+
+// The search of kLanes groups of a tile, from `lane` on.
+template <class V, int kSize, bool kPadded>
+class Int2Search {
+ public:
+  using Float = typename V::Float;
+  using Mask = typename V::Mask;
+
+  Int2Search(const WeightTile& tile, int lane)
+      : tile_(tile), lane_(lane), absmax_(V::Load(tile.absmax + lane)), weights_(tile.weights + lane) {
+    float real[V::kLanes];
+    for (int i = 0; i < V::kLanes; ++i) real[i] = static_cast<float>(tile.real[lane + i]);
+    real_ = V::Load(real);
+    zero_group_ = V::Equal(V::RoundToFp16(V::Div(absmax_, V::Set(7.0f))), V::Set(0.0f));
+    for (int i = 0; i < kSize; ++i) V::Store(magnitudes_ + i * V::kLanes, V::Abs(V::Load(weights_ + i * kTileLanes)));
+  }
+
+  void Run(const Int2Request& request, Int2Choices* choices) {
+    for (int m = 0; m < kInt2MultiplierCount; ++m) {
+      Step(m);
+      if (request.k_count == 0)
+        SumSquares<false>(m);
+      else
+        SumSquares<true>(m);
+    }
+    if (V::Any(zero_group_))
+      zero_sum_ = Butterfly<kSize>::template Sum<V>([this](int i) {
+        const Float w = V::Load(weights_ + i * kTileLanes);
+        return V::Mul(w, w);
+      });
+    if (request.binary) ChooseBinary(choices);
+    for (int i = 0; i < request.k_count; ++i) ChooseCorrected(request.ks[i], &choices->k[i]);
+  }
+
+ private:
+  using Sum = Butterfly<kSize>;
+
+  // The scales of one multiplier a lane.
+  struct Scales {
+    Float s, r;
+  };
+
+  Float BaseError(int i, Float s) const {
+    const Float w = V::Load(magnitudes_ + i * V::kLanes);
+    return V::MinAbs(w, V::Sub(w, s));
+  }
+  // |t|, also in the padding, where it is r.
+  Float SignError(int i, const Scales& scales) const { return V::Abs(V::Sub(BaseError(i, scales.s), scales.r)); }
+  Float ZeroInPadding(int i, Float x) const {
+    if constexpr (kPadded) return V::Keep(V::Less(V::Set(static_cast<float>(i)), real_), x);
+    return x;
+  }
+
+  void Step(int m) {
+    const Float s = V::RoundToFp16(V::Mul(V::Set(kInt2Multipliers[m]), absmax_));
+    const Float sum = Sum::template Sum<V>([&](int i) { return BaseError(i, s); });
+    scales_[m] = {s, V::RoundToFp16(V::Div(sum, V::Set(static_cast<float>(kSize))))};
+  }
+
+  // B(t*t) with and without the padding, and the largest |t|.
+  template <bool kCorrected>
+  void SumSquares(int m) {
+    Float padded[Sum::kBlocks], real[Sum::kBlocks];
+    TopEight<V> top;
+    for (int b = 0; b < Sum::kBlocks; ++b) {
+      Float t[8], squares[8];
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; ++i) t[i] = SignError(Sum::Position(b, i), scales_[m]);
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; ++i) squares[i] = V::Mul(t[i], t[i]);
+      padded[b] = Sum::template FoldEight<V>(squares);
+      if constexpr (kPadded) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; ++i) {
+          t[i] = ZeroInPadding(Sum::Position(b, i), t[i]);
+          squares[i] = V::Mul(t[i], t[i]);
+        }
+        real[b] = Sum::template FoldEight<V>(squares);
+      }
+      if constexpr (kCorrected) top.Merge(t, b == 0);
+    }
+    padded_cost_[m] = Sum::template FoldBlocks<V>(padded);
+    if constexpr (kPadded)
+      real_cost_[m] = Sum::template FoldBlocks<V>(real);
+    else
+      real_cost_[m] = padded_cost_[m];
+    if constexpr (kCorrected) top_[m] = top;
+  }
+
+  void ChooseBinary(Int2Choices* choices) const {
+    Float best = padded_cost_[0], index = V::Set(0.0f), s = scales_[0].s, sum = real_cost_[0];
+    for (int m = 1; m < kInt2MultiplierCount; ++m) {
+      const Mask less = V::Less(padded_cost_[m], best);
+      best = V::Select(less, padded_cost_[m], best);
+      index = V::Select(less, V::Set(static_cast<float>(m)), index);
+      s = V::Select(less, scales_[m].s, s);
+      sum = V::Select(less, real_cost_[m], sum);
+    }
+    const Float base_sum = Sum::template Sum<V>([&](int i) {
+      const Float e = BaseError(i, s);
+      return V::Mul(e, e);
+    });
+    Keep(index, sum, &choices->binary);
+    V::Store(choices->base_sums + lane_, V::Select(zero_group_, zero_sum_, base_sum));
+  }
+
+  void Keep(Float index, Float sum, Int2Choice* choice) const {
+    V::Store(choice->sums + lane_, V::Select(zero_group_, zero_sum_, sum));
+    float multipliers[V::kLanes];
+    V::Store(multipliers, V::Select(zero_group_, V::Set(0.0f), index));
+    for (int i = 0; i < V::kLanes; ++i) choice->multipliers[lane_ + i] = static_cast<uint8_t>(multipliers[i]);
+  }
+
+  // One multiplier a lane, as a k-format sees it.
+  struct Candidate {
+    Float lower;  // bound of the cost
+    Float index;
+    Scales scales;
+    CorrectionScale<V> correction;
+    Float threshold;  // the k-th largest |t|
+  };
+
+  Candidate MakeCandidate(int m, int k) const {
+    // The cost but for the order of its sum: real_cost - squares of the k largest + what the corrections leave of them.
+    const CorrectionScale<V> correction(top_[m].values[0]);
+    Float cost = real_cost_[m];
+    for (int i = 0; i < k; ++i) {
+      const Float t = top_[m].values[i], u = correction.Rest(t);
+      cost = V::Add(V::Sub(cost, V::Mul(t, t)), V::Mul(u, u));
+    }
+    const Float slack = V::Mul(real_cost_[m], V::Set(0x1p-17f));
+    return {V::Sub(cost, slack), V::Set(static_cast<float>(m)), scales_[m], correction, top_[m].values[k - 1]};
+  }
+
+  // The candidate of the lowest bound, lane by lane, is evaluated exactly, until no other could still be better or
+  // equal: nearly always once.
+  void ChooseCorrected(int k, Int2Choice* choice) const {
+    Candidate candidates[kInt2MultiplierCount];
+    for (int m = 0; m < kInt2MultiplierCount; ++m) candidates[m] = MakeCandidate(m, k);
+    Float best = V::Set(__builtin_inff()), index = V::Set(0.0f);
+    for (int round = 0; round < kInt2MultiplierCount; ++round) {
+      Candidate chosen = candidates[0];
+      for (int m = 1; m < kInt2MultiplierCount; ++m) {
+        const Mask lower = V::Less(candidates[m].lower, chosen.lower);
+        chosen = Selected(lower, candidates[m], chosen);
+      }
+      if (!V::Any(V::And(V::LessEqual(chosen.lower, best), V::Less(chosen.lower, V::Set(__builtin_inff()))))) break;
+      for (int m = 0; m < kInt2MultiplierCount; ++m) {
+        const Mask done = V::Equal(chosen.index, V::Set(static_cast<float>(m)));
+        candidates[m].lower = V::Select(done, V::Set(__builtin_inff()), candidates[m].lower);
+      }
+      const Float cost = Cost(k, chosen);
+      const Mask better = V::Or(V::Less(cost, best), V::And(V::Equal(cost, best), V::Less(chosen.index, index)));
+      best = V::Select(better, cost, best);
+      index = V::Select(better, chosen.index, index);
+    }
+    Keep(index, best, choice);
+  }
+
+  static Candidate Selected(Mask m, const Candidate& yes, const Candidate& no) {
+    return {V::Select(m, yes.lower, no.lower),
+            V::Select(m, yes.index, no.index),
+            {V::Select(m, yes.scales.s, no.scales.s), V::Select(m, yes.scales.r, no.scales.r)},
+            CorrectionScale<V>::Selected(m, yes.correction, no.correction),
+            V::Select(m, yes.threshold, no.threshold)};
+  }
+
+  // B(u*u). Corrected are the positions above the threshold; of those equal to it the first ones, so that k are.
+  Float Cost(int k, const Candidate& chosen) const {
+    Float count = V::Set(0.0f);
+    const Float cost = Sum::template Sum<V>([&](int i) {
+      const Float t = ZeroInPadding(i, SignError(i, chosen.scales));
+      const Mask corrected = V::LessEqual(chosen.threshold, t);
+      count = V::Add(count, V::Keep(corrected, V::Set(1.0f)));
+      const Float u = V::Select(corrected, chosen.correction.Rest(t), t);
+      return V::Mul(u, u);
+    });
+    const Mask ties = V::And(V::Less(V::Set(static_cast<float>(k)), count), V::Less(V::Set(0.0f), chosen.threshold));
+    return V::Any(ties) ? CostWithTies(k, chosen) : cost;
+  }
+
+  Float CostWithTies(int k, const Candidate& chosen) const {
+    Float above = V::Set(0.0f);
+    for (int i = 0; i < kSize; ++i) {
+      const Float t = ZeroInPadding(i, SignError(i, chosen.scales));
+      above = V::Add(above, V::Keep(V::Less(chosen.threshold, t), V::Set(1.0f)));
+    }
+    // The last position that is corrected although only equal.
+    Float room = V::Sub(V::Set(static_cast<float>(k)), above), last = V::Set(-1.0f);
+    for (int i = 0; i < kSize; ++i) {
+      const Float t = ZeroInPadding(i, SignError(i, chosen.scales));
+      const Mask takes = V::And(V::Equal(t, chosen.threshold), V::Less(V::Set(0.0f), room));
+      room = V::Sub(room, V::Keep(takes, V::Set(1.0f)));
+      last = V::Select(takes, V::Set(static_cast<float>(i)), last);
+    }
+    return Sum::template Sum<V>([&](int i) {
+      const Float t = ZeroInPadding(i, SignError(i, chosen.scales));
+      const Mask equal = V::And(V::Equal(t, chosen.threshold), V::LessEqual(V::Set(static_cast<float>(i)), last));
+      const Float u = V::Select(V::Or(V::Less(chosen.threshold, t), equal), chosen.correction.Rest(t), t);
+      return V::Mul(u, u);
+    });
+  }
+
+  const WeightTile& tile_;
+  const int lane_;
+  const Float absmax_;
+  const float* const weights_;
+  Float real_, zero_sum_ = V::Set(0.0f);
+  Mask zero_group_;
+  Scales scales_[kInt2MultiplierCount];
+  Float padded_cost_[kInt2MultiplierCount], real_cost_[kInt2MultiplierCount];
+  TopEight<V> top_[kInt2MultiplierCount];
+  alignas(64) float magnitudes_[kSize * V::kLanes];
+};
+
+template <class V>
+void ChooseInt2Tile(const WeightTile& tile, const Int2Request& request, Int2Choices* choices) {
+  // More corrections than the sorted eight are for the reference.
+  if (request.k_count > 0 && request.ks[request.k_count - 1] > TopEight<V>::kCount)
+    return ChooseInt2Reference(tile, request, choices);
+  WithGroupSize(tile.group_size, [&]<int kSize>() {
+    for (int lane = 0; lane < tile.lanes; lane += V::kLanes) {
+      if (tile.padded)
+        Int2Search<V, kSize, true>(tile, lane).Run(request, choices);
+      else
+        Int2Search<V, kSize, false>(tile, lane).Run(request, choices);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace sub1quant

@@ -1,0 +1,168 @@
+// Every implementation in the list against the scalar one, bit for bit, on inputs that hunt for mistakes.
+#include "quant/codec/implementations.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <memory>
+
+#include "quant/search/search.h"
+#include "tests/support/weight_inputs.h"
+
+namespace sub1quant {
+namespace {
+
+using testing::OddShapes;
+using testing::WeightMatrix;
+using testing::WeightShape;
+using testing::WeightSource;
+
+constexpr int kGroupSizes[] = {32, 64, 128, 256};
+constexpr DType kTypes[] = {DType::kBF16, DType::kF16, DType::kF32};
+
+const Implementation& Scalar() { return *Implementations().back(); }
+
+std::vector<const Implementation*> VectorImplementations() {
+  std::vector<const Implementation*> found;
+  for (const Implementation* implementation : Implementations())
+    if (implementation != &Scalar() && implementation->supported()) found.push_back(implementation);
+  return found;
+}
+
+// Also the k that the vector kernels leave to the reference, alone and together with those that they take.
+std::vector<std::string> Methods() {
+  std::vector<std::string> methods = KnownMethods();
+  for (const char* k : {"1", "3", "7", "9", "32"}) methods.push_back(std::string("int2_error_budget_k") + k);
+  return methods;
+}
+
+void ExpectSameSums(const MatrixView& matrix, int group_size, const std::vector<std::string>& methods,
+                    const Implementation& implementation) {
+  const auto want = SearchMatrix(matrix, group_size, methods, 1, Scalar());
+  const auto got = SearchMatrix(matrix, group_size, methods, 1, implementation);
+  ASSERT_TRUE(want.ok()) << want.status();
+  ASSERT_TRUE(got.ok()) << got.status();
+  for (size_t i = 0; i < methods.size(); ++i)
+    EXPECT_EQ((*got)[i].error.ToHex(), (*want)[i].error.ToHex()) << methods[i];
+}
+
+void ExpectSameBytes(const MatrixView& matrix, int group_size, const std::string& method,
+                     const Implementation& implementation) {
+  EncodeOptions options{.group_size = group_size, .keep_ignored_arrays = true, .implementation = &Scalar()};
+  const auto want = FindCodec(method)->Encode(matrix, options);
+  options.implementation = &implementation;
+  const auto got = FindCodec(method)->Encode(matrix, options);
+  ASSERT_TRUE(want.ok()) << want.status();
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->error.ToHex(), want->error.ToHex()) << method;
+  for (size_t i = 0; i < want->arrays.size(); ++i)
+    EXPECT_EQ(got->arrays[i].bytes, want->arrays[i].bytes) << method << " " << want->arrays[i].name;
+}
+
+TEST(Implementations, SameSumsAndBytesAsScalar) {
+  for (const Implementation* implementation : VectorImplementations()) {
+    for (const DType dtype : kTypes) {
+      for (const int group_size : kGroupSizes) {
+        for (const WeightShape& shape : OddShapes(group_size)) {
+          for (uint32_t seed = 1; seed <= 3; ++seed) {
+            SCOPED_TRACE(::testing::Message() << implementation->name << " dtype " << static_cast<int>(dtype) << " g "
+                                              << group_size << " [" << shape.rows << ", " << shape.cols << "] seed "
+                                              << seed);
+            const WeightMatrix matrix = WeightSource(seed).Matrix(dtype, shape.rows, shape.cols, group_size);
+            ExpectSameSums(matrix.view(), group_size, Methods(), *implementation);
+            ExpectSameSums(matrix.view(), group_size, PublishedMethods(), *implementation);
+            for (const std::string& method : Methods())
+              ExpectSameBytes(matrix.view(), group_size, method, *implementation);
+            if (HasFailure()) return;
+          }
+        }
+      }
+    }
+  }
+}
+
+// Each method alone: other requests to the shared kernels.
+TEST(Implementations, OneMethodAtATime) {
+  for (const Implementation* implementation : VectorImplementations()) {
+    const WeightMatrix matrix = WeightSource(7).Matrix(DType::kBF16, 40, 1000, 128);
+    for (const std::string& method : Methods()) {
+      SCOPED_TRACE(implementation->name + (" " + method));
+      ExpectSameSums(matrix.view(), 128, {method}, *implementation);
+    }
+  }
+}
+
+// With an importance per input channel, some of it 0.
+TEST(Implementations, WeighTheSame) {
+  for (const Implementation* implementation : VectorImplementations()) {
+    for (const int64_t cols : {128, 300}) {
+      const WeightMatrix matrix = WeightSource(5).Matrix(DType::kF32, 37, cols, 128);
+      EncodeOptions options;
+      for (int64_t i = 0; i < cols; ++i) options.importance.push_back(static_cast<float>(i * 37 % 11) * 0.3f);
+      for (const std::string& method : IntegerMethods()) {
+        options.implementation = &Scalar();
+        const auto want = FindCodec(method)->Encode(matrix.view(), options);
+        options.implementation = implementation;
+        const auto got = FindCodec(method)->Encode(matrix.view(), options);
+        ASSERT_TRUE(want.ok() && got.ok());
+        EXPECT_EQ(got->error.ToHex(), want->error.ToHex()) << implementation->name << " " << method;
+        for (size_t i = 0; i < want->arrays.size(); ++i) EXPECT_EQ(got->arrays[i].bytes, want->arrays[i].bytes);
+      }
+    }
+  }
+}
+
+// A matrix that ends where the next page cannot be touched, and one that begins there.
+TEST(Implementations, StayInsideTheMatrix) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t middle = 4 * page;
+  auto* const pages = static_cast<uint8_t*>(
+      mmap(nullptr, middle + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(pages, MAP_FAILED);
+  ASSERT_EQ(mprotect(pages + page, middle, PROT_READ | PROT_WRITE), 0);
+  std::vector<const Implementation*> all = VectorImplementations();
+  all.push_back(&Scalar());
+  for (const Implementation* implementation : all) {
+    for (const DType dtype : kTypes) {
+      for (const int64_t cols : {1, 31, 33, 100, 128, 129}) {
+        const WeightMatrix matrix = WeightSource(3).Matrix(dtype, 5, cols, 128);
+        for (uint8_t* const place : {pages + page, pages + page + middle - matrix.bytes.size()}) {
+          std::memcpy(place, matrix.bytes.data(), matrix.bytes.size());
+          ExpectSameSums({place, dtype, 5, cols}, 128, PublishedMethods(), *implementation);
+        }
+      }
+    }
+  }
+  munmap(pages, middle + 2 * page);
+}
+
+// Whatever stood in the outputs before.
+TEST(Implementations, WriteEveryWordOfTheLanesInUse) {
+  const WeightMatrix matrix = WeightSource(11).Matrix(DType::kF32, 13, 128, 128);
+  for (const Implementation* implementation : Implementations()) {
+    if (!implementation->supported()) continue;
+    const auto zeroed = std::make_unique<Int4Tile>(), poisoned = std::make_unique<Int4Tile>();
+    std::memset(static_cast<void*>(poisoned.get()), 0xa5, sizeof(Int4Tile));
+    ASSERT_TRUE(ForEachTile(matrix.view(), 128, 1, *implementation, [&](int64_t, const WeightTile& tile) {
+                  implementation->int4.encode(tile, zeroed.get());
+                  implementation->int4.encode(tile, poisoned.get());
+                  for (int lane = 0; lane < tile.lanes; ++lane) {
+                    EXPECT_EQ(zeroed->scales[lane], poisoned->scales[lane]);
+                    for (int word = 0; word < 16; ++word)
+                      EXPECT_EQ(zeroed->words[word][lane], poisoned->words[word][lane]) << implementation->name;
+                  }
+                  return absl::OkStatus();
+                }).ok());
+  }
+}
+
+TEST(Implementations, ScalarIsLastAndAlwaysThere) {
+  EXPECT_STREQ(Scalar().name, "scalar");
+  EXPECT_TRUE(Scalar().supported());
+  EXPECT_TRUE(BestImplementation().supported());
+}
+
+}  // namespace
+}  // namespace sub1quant
