@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds preset `release` and measures: ratios of ours to a peer or a floor, arms interleaved in one run.
 #   scripts/bench.sh [NAME…]     NAME as B1, B2 (all without a name)
+#   scripts/bench.sh gpu         B5, B6, B7, B9 with preset cuda-release, on the first NVIDIA device
 #   --json                       one JSON object a figure, nothing else on stdout
 #   --record                     appends rows with machine and commit to bench/RESULTS.md
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -14,10 +15,22 @@ for argument in "$@"; do
     *) names+=("$argument") ;;
   esac
 done
-"$root/scripts/setup.sh"
-build_preset release
-begin "measuring"
-results="$("$root/build/release/bin/search_bench" "${names[@]}")"
+if [ "${names[*]}" = gpu ]; then
+  if [ ! -e /dev/nvidiactl ] && [ ! -e /dev/dxg ]; then
+    echo "bench.sh gpu: there is no NVIDIA device on this machine (neither /dev/nvidiactl nor /dev/dxg): nothing was measured" >&2
+    step="looking for a device"
+    exit 3
+  fi
+  "$root/scripts/setup.sh"
+  build_preset cuda-release
+  begin "measuring on the device"
+  results="$("$root/build/cuda-release/bin/gpu_bench" && "$root/bench/pytorch_search.py" --device cuda)"
+else
+  "$root/scripts/setup.sh"
+  build_preset release
+  begin "measuring"
+  results="$("$root/build/release/bin/search_bench" "${names[@]}")"
+fi
 if [ "$json" = 1 ]; then
   echo "$results"
 else
