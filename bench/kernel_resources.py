@@ -193,14 +193,14 @@ def print_tables(rows, counts):
         registers = " / ".join(str(row[2]) for row in mine)
         print(f"| `{kernel}` | {registers} | {max(row[5] for row in mine)} | {sum(row[4] for row in mine)} |")
     devices = " | ".join(f"{name}, estimate" for name, _, _ in DEVICES)
-    print(f"\n| kernel | warp instructions per weight | {devices} |\n|---|---|---|---|")
+    print(f"\n| kernel | warp instructions per 32 weights | {devices} |\n|---|---|---|---|")
     for kernel, issued, weighted in counts:
         cells = []
         for _, multiprocessors, gigahertz in DEVICES:
             rate = multiprocessors * 4 * gigahertz * 1e9
             low, high = (n / 256 * MODEL_WEIGHTS / rate * 1e3 for n in (issued, weighted))
             cells.append(f"{low:.0f}–{high:.0f} ms")
-        print(f"| `{kernel}` | {issued / 256:.1f} | {' | '.join(cells)} |")
+        print(f"| `{kernel}` | {issued / 8:.0f} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

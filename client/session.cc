@@ -110,6 +110,7 @@ absl::Status Session::Release(const std::string& worker, const std::string& work
   v1::ReleaseRequest request;
   request.mutable_worker()->set_name(worker);
   request.mutable_worker()->set_session(worker_session);
+  request.set_exit_reason("crashed");  // unless it has said something else itself
   const auto stub = v1::WorkerService::NewStub(channel_);
   return FromServer(CallUnary(*stub, &v1::WorkerService::Stub::Release, request, seconds(10)).status(), address_);
 }

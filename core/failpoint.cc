@@ -42,7 +42,7 @@ std::map<std::string, Rule> ParseEnvironment() {
 absl::Status Failpoint(const char* name) {
   static std::mutex mutex;
   static std::map<std::string, Rule> rules = ParseEnvironment();
-  std::lock_guard<std::mutex> lock(mutex);
+  std::unique_lock<std::mutex> lock(mutex);
   auto found = rules.find(name);
   if (found == rules.end() || --found->second.passage != 0) return absl::OkStatus();
   if (const char* mark = std::getenv("SUB1QUANT_FAILPOINT_MARK"); mark != nullptr) {
@@ -51,6 +51,10 @@ absl::Status Failpoint(const char* name) {
     close(file);
   }
   if (found->second.action == "kill") kill(getpid(), SIGKILL);
+  if (found->second.action == "hang") {
+    lock.unlock();
+    while (true) pause();
+  }
   return absl::UnavailableError(std::string("failpoint ") + name);
 }
 

@@ -2,6 +2,7 @@
 // SUB1QUANT_FAILPOINT=name=action[,name=action…], action one of
 //   error   the place returns Unavailable("failpoint NAME")
 //   kill    the process ends at once with SIGKILL
+//   hang    the thread stays there for good
 // A count may follow: `pack.before_rename=kill@3` acts at the third passage. With SUB1QUANT_FAILPOINT_MARK=FILE a place
 // acts only if it can create FILE: once, however many processes inherit the environment or are started again.
 #pragma once

@@ -85,6 +85,10 @@ absl::Status ReadableFile::ReadAt(uint64_t offset, void* buffer, size_t size) co
   return absl::OkStatus();
 }
 
+void ReadableFile::WillRead(uint64_t offset, uint64_t size) const {
+  posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
+}
+
 absl::StatusOr<std::unique_ptr<MappedFile>> MappedFile::Map(const ReadableFile& file) {
   if (file.size() == 0) return std::unique_ptr<MappedFile>(new MappedFile(nullptr, 0));
   void* data = mmap(nullptr, file.size(), PROT_READ, MAP_PRIVATE, file.descriptor(), 0);

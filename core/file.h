@@ -34,6 +34,8 @@ class ReadableFile {
   uint64_t size() const { return identity_.size; }
   // All `size` bytes, or OutOfRange if the file ends before.
   absl::Status ReadAt(uint64_t offset, void* buffer, size_t size) const;
+  // A hint: the system begins to read this range from the disk, nobody waits.
+  void WillRead(uint64_t offset, uint64_t size) const;
   int descriptor() const { return descriptor_; }
 
  private:

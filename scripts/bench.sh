@@ -1,35 +1,142 @@
 #!/usr/bin/env bash
 # Builds preset `release` and measures: ratios of ours to a peer or a floor, arms interleaved in one run.
-#   scripts/bench.sh [NAME…]     NAME as B1, B2 (all without a name)
-#   scripts/bench.sh gpu         B5, B6, B7, B9 with preset cuda-release, on the first NVIDIA device
-#   --json                       one JSON object a figure, nothing else on stdout
-#   --record                     appends rows with machine and commit to bench/RESULTS.md
+#   scripts/bench.sh [GROUP|NAME…]   without one: quick
+#     quick   B1 B1-int4 B2          search of one matrix in memory
+#     files   B4 B4-cold B8          search and pack from file to file
+#     peers   B3 B17                 PyTorch and llama.cpp do the same work (both are installed into ~/.cache/sub1quant)
+#     gpu     B5 B6 B7 B9            preset cuda-release, on the first NVIDIA device; not with other names
+#   --model DIR                      the model of `files` and `peers`, in one model.safetensors (default: made of random
+#                                    weights, 8 layers of E2B's shapes, in the scratch directory)
+#   --scratch DIR                    a directory on the disk to measure (default: a temporary one)
+#   --json                           one JSON object a figure, nothing else on stdout
+#   --record                         appends rows with machine and commit to bench/RESULTS.md
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-json=0 record=0 names=()
-for argument in "$@"; do
-  case "$argument" in
+json=0 record=0 model="" scratch="" names=()
+while [ $# -gt 0 ]; do
+  case "$1" in
     --json) json=1 ;;
     --record) record=1 ;;
-    -*) echo "bench.sh: unknown option $argument" >&2; exit 2 ;;
-    *) names+=("$argument") ;;
+    --model) model="$2"; shift ;;
+    --scratch) scratch="$2"; shift ;;
+    quick) names+=(B1 B1-int4 B2) ;;
+    files) names+=(B4 B4-cold B8) ;;
+    peers) names+=(B3 B17) ;;
+    -*) echo "bench.sh: unknown option $1" >&2; exit 2 ;;
+    *) names+=("$1") ;;
   esac
+  shift
 done
-if [ "${names[*]}" = gpu ]; then
+[ ${#names[@]} -gt 0 ] || names=(B1 B1-int4 B2)
+
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/sub1quant"
+bin="$root/build/release/bin"
+
+# chosen NAME…: those of them that were asked for.
+chosen() {
+  local name
+  for name in "$@"; do
+    [[ " ${names[*]} " != *" $name "* ]] || echo "$name"
+  done
+}
+
+# The scratch directory, removed at the end if it is ours; a model, if there is none.
+prepare_files() {
+  if [ -z "$scratch" ]; then
+    scratch="$(mktemp -d "${TMPDIR:-/tmp}/sub1quant-bench-XXXXXX")"
+    trap 'code=$?; rm -rf "$scratch"; [ $code -eq 0 ] || echo "bench.sh: failed while $step (exit $code)" >&2' EXIT
+  fi
+  [ -z "$model" ] || return 0
+  begin "making a model"
+  model="$scratch/model"
+  "$bin/make-model" --layers 8 --out "$model" --tokenizer "$root/tests/testdata/gemma4-tiny" >&2
+}
+
+python_with_torch() {
+  if [ ! -x "$cache/bench-venv/bin/python" ]; then
+    begin "installing PyTorch for the other arm of B3"
+    python3 -m venv "$cache/bench-venv"
+    "$cache/bench-venv/bin/pip" install --quiet torch==2.11.0 numpy --extra-index-url https://download.pytorch.org/whl/cpu >&2
+  fi
+  echo "$cache/bench-venv/bin/python"
+}
+
+llama_version=0.3.36
+llama_quantize() {
+  local place="$cache/llama-cpp-python-$llama_version"
+  if [ ! -x "$place/build/bin/llama-quantize" ]; then
+    begin "building llama-quantize for the other arm of B17"
+    mkdir -p "$place"
+    (cd "$place" &&
+      pip download --quiet --no-deps --no-binary llama-cpp-python "llama-cpp-python==$llama_version" &&
+      tar xzf "llama_cpp_python-$llama_version.tar.gz" &&
+      cmake -S "llama_cpp_python-$llama_version/vendor/llama.cpp" -B build -G Ninja -DCMAKE_BUILD_TYPE=Release \
+        -DBUILD_SHARED_LIBS=OFF -DGGML_OPENMP=OFF -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF \
+        -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF &&
+      cmake --build build --target llama-quantize) >&2
+  fi
+  echo "$place/build/bin/llama-quantize"
+}
+
+# One function per program: prints its JSON lines, nothing if none of its names is wanted.
+run_search() {
+  mapfile -t mine < <(chosen B1 B1-int4 B2)
+  [ ${#mine[@]} -eq 0 ] || "$bin/search_bench" "${mine[@]}"
+}
+
+run_files() {
+  mapfile -t mine < <(chosen B4 B4-cold B8)
+  [ ${#mine[@]} -eq 0 ] || "$bin/files_bench" --model "$model" --scratch "$scratch/blobs" "${mine[@]}"
+}
+
+run_peers() {
+  mapfile -t mine < <(chosen B3 B17)
+  [ ${#mine[@]} -gt 0 ] || return 0
+  local options=()
+  if [ -n "$(chosen B3)" ]; then
+    python="$(python_with_torch)"
+    options+=(--python "$python")
+  fi
+  if [ -n "$(chosen B17)" ]; then
+    quantize="$(llama_quantize)"
+    options+=(--llama-quantize "$quantize")
+  fi
+  python3 "$root/bench/peers.py" --files-bench "$bin/files_bench" --model "$model" --scratch "$scratch/peers" "${options[@]}" "${mine[@]}"
+}
+
+# The kernels on a device beside its own copies, and PyTorch's search on it. 12288 x 1536 weights, as gpu_bench has them.
+run_gpu() {
   if [ ! -e /dev/nvidiactl ] && [ ! -e /dev/dxg ]; then
-    echo "bench.sh gpu: there is no NVIDIA device on this machine (neither /dev/nvidiactl nor /dev/dxg): nothing was measured" >&2
-    step="looking for a device"
-    exit 3
+    echo "bench.sh gpu: there is no NVIDIA device on this machine (no /dev/nvidiactl, no /dev/dxg): nothing is measured" >&2
+    return 3
   fi
   "$root/scripts/setup.sh"
   build_preset cuda-release
   begin "measuring on the device"
-  results="$("$root/build/cuda-release/bin/gpu_bench" && "$root/bench/pytorch_search.py" --device cuda)"
+  local figures
+  figures="$("$root/build/cuda-release/bin/gpu_bench")"
+  echo "$figures"
+  if ! python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+    echo "bench.sh gpu: python3 has no PyTorch with CUDA: no B6" >&2
+    return 0
+  fi
+  python3 "$root/bench/pytorch_search.py" --device cuda --rows 12288 --cols 1536 --repeat 6 2>/dev/null | python3 -c '
+import json, statistics, sys
+ours = [json.loads(line) for line in sys.argv[1].splitlines()]
+ours = next(figure["ours"] for figure in ours if figure["name"] == "B5")
+other = statistics.median([1e3 * float(line) for line in sys.stdin][1:])
+print(json.dumps({"name": "B6", "better": "higher", "ratio": other / ours, "goal": 80, "ours": ours, "other": other, "unit": "ms", "repeats": 5}))' "$figures"
+}
+
+if [ "${names[*]}" = gpu ]; then
+  step="looking for a device"
+  results="$(run_gpu)"
 else
   "$root/scripts/setup.sh"
   build_preset release
+  [ -z "$(chosen B3 B4 B4-cold B8 B17)" ] || prepare_files
   begin "measuring"
-  results="$("$root/build/release/bin/search_bench" "${names[@]}")"
+  results="$(run_search; run_files; run_peers)"
 fi
 if [ "$json" = 1 ]; then
   echo "$results"
@@ -38,9 +145,9 @@ else
 import json, sys
 for line in sys.stdin:
     r = json.loads(line)
-    met = "reached" if r["ratio"] >= r["goal"] else "not reached"
+    met = r["ratio"] >= r["goal"] if r["better"] == "higher" else r["ratio"] <= r["goal"]
     print("%-8s ratio %.4f (goal %.4f: %s)  ours %.4f, other %.4f %s, median of %d" % (
-        r["name"], r["ratio"], r["goal"], met, r["ours"], r["other"], r["unit"], r["repeats"]))'
+        r["name"], r["ratio"], r["goal"], "reached" if met else "not reached", r["ours"], r["other"], r["unit"], r["repeats"]))'
 fi
 if [ "$record" = 1 ]; then
   commit="$(git -C "$root" rev-parse --short=12 HEAD)"

@@ -12,7 +12,7 @@ for tool in clang-format clang-tidy; do
 done
 begin "choosing files"
 case "${1:-}" in
-  "") mapfile -t files < <({ git diff --name-only --diff-filter=d "$(git merge-base HEAD main)"
+  "") mapfile -t files < <({ git diff --name-only --diff-filter=d "$(git merge-base HEAD main 2>/dev/null || echo HEAD)"
                              git ls-files --others --exclude-standard; } | sort -u) ;;
   all) mapfile -t files < <(git ls-files) ;;
   *) mapfile -t files < <(git ls-files --cached --others --exclude-standard -- "$@") ;;
@@ -38,5 +38,6 @@ mapfile -t units < <(printf '%s\n' "${units[@]}" | while read -r unit; do
 done)
 # The commands are GCC's: clang does not know all of its warnings.
 [ ${#units[@]} -eq 0 ] || printf '%s\0' "${units[@]}" |
-  xargs -0 -n 1 -P "$(nproc)" clang-tidy -p "$database" --quiet --extra-arg=-Wno-unknown-warning-option
+  xargs -0 -n 1 -P "$(nproc)" clang-tidy -p "$database" --quiet --extra-arg=-Wno-unknown-warning-option \
+      2> >(grep -v 'warnings generated' >&2 || true)
 step="done"

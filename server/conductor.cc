@@ -16,6 +16,7 @@ namespace sub1quant {
 namespace {
 
 constexpr std::chrono::milliseconds kIdle{250};
+constexpr std::chrono::milliseconds kStuckPause{2000};
 
 // The world's trouble: the store or the disk may be better later, the job stays as it is.
 bool MayPass(const absl::Status& status) {
@@ -122,38 +123,51 @@ bool Conductor::MayExpire(SteadyTime now) {
   return now >= no_expiry_before_;
 }
 
-bool Conductor::Step() {
-  bool moved = false;
-  const SteadyTime now = context_.clock.Now();
-  if (!MayExpire(now)) {
-    // Nothing expires yet.
-  } else if (const absl::StatusOr<int> expired = context_.store.ExpireLeases(now); !expired.ok()) {
+void Conductor::Expire(SteadyTime now, bool* moved) {
+  if (!MayExpire(now)) return;
+  const absl::StatusOr<int> expired = context_.store.ExpireLeases(now);
+  if (!expired.ok()) {
     spdlog::warn("expiring leases: {}", std::string(expired.status().message()));
   } else if (*expired > 0) {
     spdlog::warn("{} lease(s) expired", *expired);
     metrics_.LeasesExpired(*expired);
-    moved = true;
+    *moved = true;
   }
-  const absl::StatusOr<std::vector<JobRecord>> jobs = context_.store.ListJobs();
+}
+
+bool Conductor::Move(const JobRecord& job, SteadyTime now) {
+  const auto stuck = stuck_.find(job.id);
+  if (stuck != stuck_.end() && now < stuck->second.again && !job.cancelling) return false;
+  bool moved = false;
+  const absl::Status status = MoveJob(job, &moved);
+  if (MayPass(status)) {
+    const std::string why(status.message());
+    if (stuck == stuck_.end() || stuck->second.why != why)
+      spdlog::warn("job {}: {}; it stays and is tried again", job.id, why);
+    stuck_[job.id] = {why, now + kStuckPause};
+    return false;
+  }
+  if (stuck != stuck_.end()) stuck_.erase(stuck);
+  if (status.ok()) return moved;
+  spdlog::error("job {} failed: {}", job.id, std::string(status.message()));
+  const absl::Status shown(status.code(), context_.paths.Shown(std::string(status.message())));
+  const absl::Status ended = context_.store.EndJob(job.id, JobState::kFailed, shown, {});
+  if (!ended.ok()) spdlog::warn("job {}: {}", job.id, std::string(ended.message()));
+  return true;
+}
+
+bool Conductor::Step() {
+  bool moved = false;
+  const SteadyTime now = context_.clock.Now();
+  Expire(now, &moved);
+  metrics_.LookForVanished();
+  const absl::StatusOr<std::vector<JobRecord>> jobs = context_.store.ActiveJobs();
   if (!jobs.ok()) {
     spdlog::warn("listing jobs: {}", std::string(jobs.status().message()));
     return false;
   }
-  for (auto job = jobs->rbegin(); job != jobs->rend(); ++job) {  // oldest first
-    if (Ended(job->state) || stopping_) continue;
-    bool job_moved = false;
-    const absl::Status status = MoveJob(*job, &job_moved);
-    if (status.ok()) {
-      moved |= job_moved;
-    } else if (MayPass(status)) {
-      spdlog::warn("job {}: {}; it stays and is tried again", job->id, std::string(status.message()));
-    } else {
-      spdlog::error("job {} failed: {}", job->id, std::string(status.message()));
-      const absl::Status ended = context_.store.EndJob(job->id, JobState::kFailed, status, {});
-      if (!ended.ok()) spdlog::warn("job {}: {}", job->id, std::string(ended.message()));
-      moved = true;
-    }
-  }
+  for (const JobRecord& job : *jobs)
+    if (!stopping_) moved |= Move(job, now);
   return moved;
 }
 

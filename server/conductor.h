@@ -4,7 +4,9 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "server/metrics.h"
@@ -23,13 +25,23 @@ class Conductor {
   bool Step();
 
  private:
+  // A job that the world keeps from moving: it is tried again later, and said so once.
+  struct Stuck {
+    std::string why;
+    SteadyTime again;
+  };
+
   bool MayExpire(SteadyTime now);
+  void Expire(SteadyTime now, bool* moved);
+  // Moves the job, or ends it, or finds it stuck; true if it moved.
+  bool Move(const JobRecord& job, SteadyTime now);
   absl::Status MoveJob(const JobRecord& job, bool* moved);
 
   ServiceContext& context_;
   ServerMetrics& metrics_;
   std::optional<SteadyTime> last_look_;
   SteadyTime no_expiry_before_{};
+  std::map<std::string, Stuck> stuck_;  // by job
   std::atomic<bool> stopping_{false};
 };
 

@@ -18,4 +18,13 @@ struct Listener {
 // Naming the address: AlreadyExists for the socket of a living server or another file, Unavailable for a taken port.
 absl::StatusOr<Listener> Listen(const std::string& address, const std::vector<grpc::Service*>& services);
 
+struct AdminListener {
+  std::vector<std::unique_ptr<grpc::Service>> services;  // outlive the listener
+  Listener listener;
+};
+
+// A second listener for operators: reflection and channelz of the whole process. It describes the API (grpcurl
+// `describe`) and serves none of it: calls answer Unimplemented, here and nowhere else. Errors as Listen.
+absl::StatusOr<AdminListener> ListenForAdmin(const std::string& address);
+
 }  // namespace sub1quant

@@ -15,6 +15,7 @@
 #include "core/process/signals.h"
 #include "core/status.h"
 #include "core/version.h"
+#include "proto/channel/grpc_log.h"
 #include "server/conductor.h"
 #include "server/listener.h"
 #include "server/metrics.h"
@@ -40,13 +41,15 @@ HttpAnswer AnswerHttp(const std::string& path, ServerMetrics& metrics, StateStor
   return {503, "text/plain; charset=utf-8", "the store does not answer\n"};
 }
 
-std::map<std::string, ModelRoot> ParseRoots(const ServerOptions& options) {
-  std::map<std::string, ModelRoot> roots;
-  for (const std::string& root : options.model_roots) {
-    const size_t equals = root.find('=');
-    roots[root.substr(0, equals)] = {root.substr(equals + 1), options.trust_model_roots};
-  }
-  return roots;
+// A client sees a model's name and no path of this machine. `sub1quant run` names the user's own: they are shown.
+PathNames NamesOf(const ServerOptions& options, const std::map<std::string, std::string>& roots,
+                  const std::string& blobs) {
+  PathNames names;
+  if (options.trust_model_roots) return names;
+  for (const auto& [name, directory] : roots) names.Add(directory, name);
+  names.Add(options.data, "data");
+  names.Add(blobs, "blobs");
+  return names;
 }
 
 std::string MetricsHost(const std::string& address) {
@@ -78,7 +81,9 @@ absl::Status Serve(const ServerOptions& options, ShutdownSignals& signals) {
   const std::string blob_directory = options.blobs.empty() ? options.data + "/blobs" : options.blobs;
   SUB1QUANT_RETURN_IF_ERROR(MakeDirectories(blob_directory));
   SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<BlobStore> blobs, OpenBlobDirectory(blob_directory));
-  ServiceContext context{*clock, *ids, *store, *blobs, ParseRoots(options), lease_ttl};
+  SUB1QUANT_ASSIGN_OR_RETURN(const auto roots, ModelRootsOf(options));
+  ServiceContext context{*clock, *ids, *store, *blobs, {}, lease_ttl, NamesOf(options, roots, blob_directory)};
+  for (const auto& [name, directory] : roots) context.model_roots[name] = {directory, options.trust_model_roots};
   ServerMetrics metrics(*clock, *store);
   LongPolls polls(kMaxLongPolls);
   JobServiceImpl jobs(context, metrics, polls);
@@ -91,6 +96,11 @@ absl::Status Serve(const ServerOptions& options, ShutdownSignals& signals) {
         StartHttpServer(options.metrics, [&](const std::string& path) { return AnswerHttp(path, metrics, *store); });
     SUB1QUANT_RETURN_IF_ERROR(Annotate(started.status(), "--metrics"));
     http = *std::move(started);
+  }
+  AdminListener admin;
+  if (!options.admin.empty()) {
+    SUB1QUANT_ASSIGN_OR_RETURN(admin, ListenForAdmin(options.admin));
+    spdlog::info("admin on {}", admin.listener.address);
   }
   Conductor conductor(context, metrics);
   std::thread conducting([&] { conductor.Run(); });
@@ -106,6 +116,7 @@ absl::Status Serve(const ServerOptions& options, ShutdownSignals& signals) {
     workers.Stop();
     listener->server->Shutdown(std::chrono::system_clock::now() + kShutdown);
   }
+  if (admin.listener.server != nullptr) admin.listener.server->Shutdown(std::chrono::system_clock::now());
   conductor.Stop();
   conducting.join();
   return listener.status();
@@ -133,6 +144,7 @@ int main(int argc, char** argv) {
     if (getppid() == 1) return 0;  // the parent ended before
   }
   SetUpLogging(options.log_format, "server", "");
+  RouteGrpcLog();
   ShutdownSignals signals;
   const absl::Status status = Serve(options, signals);
   if (status.ok()) return 0;

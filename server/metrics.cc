@@ -6,6 +6,7 @@
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
 #include "prometheus/text_serializer.h"
+#include "server/worker_exits.h"
 
 namespace sub1quant {
 namespace {
@@ -48,7 +49,12 @@ struct ServerMetrics::Impl {
       Counter(registry, "tasks_completed_total", "Tasks completed, by stage");
   prometheus::Family<prometheus::Counter>& failed =
       Counter(registry, "attempts_failed_total", "Attempts that workers reported as failed, by gRPC code");
-  prometheus::Gauge& store_up = Gauge(registry, "store_up", "1 while the store answers").Add({});
+  prometheus::Family<prometheus::Counter>& exits =
+      Counter(registry, "worker_exits_total",
+              "Workers that ended, by reason: drained, refused, stalled, crashed, vanished, other");
+  WorkerExits worker_exits{[this](const std::string& reason) { exits.Add({{"reason", reason}}).Increment(); }};
+  prometheus::Gauge& store_up =
+      Gauge(registry, "store_up", "1 while the store answers and its disk takes what is written").Add({});
   prometheus::Gauge& leases_active = Gauge(registry, "leases_active", "Leases held now").Add({});
 
   Impl(const Clock& the_clock, StateStore& the_store) : clock(the_clock), store(the_store) {
@@ -102,6 +108,11 @@ void ServerMetrics::LostLeaseRejected(const std::string& operation) {
 void ServerMetrics::TaskCompleted(const std::string& stage) { impl_->completed.Add({{"stage", stage}}).Increment(); }
 void ServerMetrics::AttemptFailed(const std::string& reason) { impl_->failed.Add({{"reason", reason}}).Increment(); }
 void ServerMetrics::LeasesExpired(int count) { impl_->expired.Increment(count); }
+void ServerMetrics::WorkerHeard(const std::string& session) { impl_->worker_exits.Heard(session, impl_->clock.Now()); }
+void ServerMetrics::WorkerExited(const std::string& session, const std::string& reason) {
+  impl_->worker_exits.Exited(session, reason, impl_->clock.Now());
+}
+void ServerMetrics::LookForVanished() { impl_->worker_exits.LookForVanished(impl_->clock.Now()); }
 
 std::string ServerMetrics::Scrape() {
   impl_->store_up.Set(impl_->store.Ping().ok() ? 1 : 0);

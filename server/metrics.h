@@ -22,6 +22,10 @@ class ServerMetrics {
   void TaskCompleted(const std::string& stage);
   void AttemptFailed(const std::string& reason);
   void LeasesExpired(int count);
+  // Sessions, see WorkerExits.
+  void WorkerHeard(const std::string& session);
+  void WorkerExited(const std::string& session, const std::string& reason);
+  void LookForVanished();
 
   std::string Scrape();  // Prometheus text
 

@@ -1,12 +1,13 @@
 // The command line of sub1quant-server (docs/interface.md §4).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "CLI/CLI.hpp"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace sub1quant {
 
@@ -26,8 +27,12 @@ struct ServerOptions {
 
 std::unique_ptr<CLI::App> MakeServerApp(ServerOptions& options);
 
-// Refuses by name what this version cannot do, and an address that others could reach: without TLS and authentication
-// the server listens on loopback or a Unix socket only.
+// Name → directory, from NAME=DIR. InvalidArgument naming what is wrong: the form, a directory that is not there, a
+// name given twice.
+absl::StatusOr<std::map<std::string, std::string>> ModelRootsOf(const ServerOptions& options);
+
+// Refuses by name what this version cannot do, model roots that are none, and an address that others could reach:
+// without TLS and authentication the server listens on loopback or a Unix socket only.
 absl::Status CheckOptions(const ServerOptions& options);
 
 }  // namespace sub1quant

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/clock.h"
+#include "core/process/path_names.h"
 #include "core/random_id.h"
 #include "quant/artifact/blob_store.h"
 #include "quant/model/model_source.h"
@@ -26,6 +27,7 @@ struct ServiceContext {
   BlobStore& blobs;
   std::map<std::string, ModelRoot> model_roots;
   std::chrono::milliseconds lease_ttl{30000};
+  PathNames paths{};  // what clients and workers see of this machine's directories
 };
 
 // InvalidArgument naming the root and the known ones.

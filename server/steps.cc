@@ -26,7 +26,7 @@ absl::StatusOr<StepResult> RunInspect(ServiceContext& context, const JobView& vi
   SUB1QUANT_ASSIGN_OR_RETURN(const InspectResult found, Inspect(specification, *model, context.blobs));
   StepResult result;
   result.document = InspectionToJson(found.inspection);
-  result.warnings = found.warnings;
+  for (const std::string& warning : found.warnings) result.warnings.push_back(context.paths.Shown(warning));
   for (const std::string& blob :
        {specification.corpus_sha256, found.inspection.tokens_sha256, specification.checkpoint_manifest_sha256})
     if (!blob.empty()) result.references.push_back(blob);

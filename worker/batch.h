@@ -14,8 +14,13 @@ class BatchPlanner {
   static constexpr double kSeconds = 2.0;
   static constexpr int kMaxTasks = 16;
 
+  // `lanes`: tasks that run beside one another.
+  explicit BatchPlanner(int lanes = 1) : lanes_(lanes) {}
+
   // `stage` as StageOf names it.
   void Ran(const std::string& stage, double seconds) {
+    // Scoring and export run alone, whatever the lanes.
+    if (IsBrief(stage)) seconds /= lanes_;
     const auto [entry, first] = estimates_.emplace(stage, seconds);
     if (!first) entry->second = 0.7 * entry->second + 0.3 * seconds;
     last_ = stage;
@@ -40,9 +45,11 @@ class BatchPlanner {
  private:
   double Estimate(const std::string& stage) const {
     if (const auto entry = estimates_.find(stage); entry != estimates_.end()) return entry->second;
-    return stage == "search" || stage == "pack" ? 0.25 : kSeconds;
+    return IsBrief(stage) ? 0.25 : kSeconds;
   }
+  static bool IsBrief(const std::string& stage) { return stage == "search" || stage == "pack"; }
 
+  const int lanes_;
   std::map<std::string, double> estimates_;
   std::string last_ = "search";
 };

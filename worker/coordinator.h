@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/process/path_names.h"
 #include "grpcpp/channel.h"
 #include "quant/plan/tasks.h"
 
@@ -26,6 +27,7 @@ struct Lease {
   absl::StatusOr<Task> task;  // Unimplemented if this worker does not know the kind
   std::string description;
   int attempt = 0;
+  double expected_seconds = 0;  // on one CPU core; 0: unknown
 };
 
 // Thread-safe. Every call returns within its own deadline; Unavailable and DeadlineExceeded mean "perhaps".
@@ -58,10 +60,12 @@ class Coordinator {
   virtual absl::StatusOr<Renewal> Renew(const std::vector<Held>& leases, std::chrono::milliseconds timeout) = 0;
   virtual absl::Status Complete(const std::string& lease_id, const TaskResult& result, double seconds) = 0;
   virtual absl::Status Fail(const std::string& lease_id, const absl::Status& failure) = 0;
-  // Empty: all that this session holds.
-  virtual absl::Status Release(const std::vector<std::string>& lease_ids) = 0;
+  // Empty: all that this session holds. `exit_reason` (workers.proto) when this process ends, else "".
+  virtual absl::Status Release(const std::vector<std::string>& lease_ids, const std::string& exit_reason) = 0;
 };
 
-std::unique_ptr<Coordinator> NewGrpcCoordinator(std::shared_ptr<grpc::Channel> channel, WorkerIdentity identity);
+// Failures leave this machine without the directories that `paths` names.
+std::unique_ptr<Coordinator> NewGrpcCoordinator(std::shared_ptr<grpc::Channel> channel, WorkerIdentity identity,
+                                                PathNames paths);
 
 }  // namespace sub1quant

@@ -27,6 +27,17 @@ milliseconds TtlFrom(double seconds) {
   return milliseconds(static_cast<int64_t>(std::clamp(seconds, 1.0, 3600.0) * 1000));
 }
 
+// Cut between characters: proto3 carries no broken UTF-8, and a report that cannot be read would be sent for ever.
+std::string Shortened(std::string message) {
+  if (message.size() <= kMaxMessage) return message;
+  size_t end = kMaxMessage;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0) == 0x80) --end;
+  message.resize(end);
+  return message;
+}
+
+double ExpectedFrom(double seconds) { return std::isfinite(seconds) ? std::clamp(seconds, 0.0, 1e6) : 0; }
+
 absl::StatusOr<Task> TaskFrom(const v1::Task& proto) {
   if (proto.kind_case() == v1::Task::KIND_NOT_SET) {
     return absl::UnimplementedError("this worker does not know the kind of this task: it is older than the server");
@@ -36,8 +47,8 @@ absl::StatusOr<Task> TaskFrom(const v1::Task& proto) {
 
 class GrpcCoordinator final : public Coordinator {
  public:
-  GrpcCoordinator(std::shared_ptr<grpc::Channel> channel, const WorkerIdentity& identity)
-      : stub_(v1::WorkerService::NewStub(std::move(channel))) {
+  GrpcCoordinator(std::shared_ptr<grpc::Channel> channel, const WorkerIdentity& identity, PathNames paths)
+      : stub_(v1::WorkerService::NewStub(std::move(channel))), paths_(std::move(paths)) {
     identity_.set_name(identity.name);
     identity_.set_session(identity.session);
     identity_.set_device(identity.device);
@@ -64,7 +75,7 @@ class GrpcCoordinator final : public Coordinator {
     acquired.drain = response.drain();
     for (const v1::Lease& lease : response.leases()) {
       acquired.leases.push_back({lease.lease_id(), TtlFrom(lease.ttl_seconds()), TaskFrom(lease.task()),
-                                 lease.description(), lease.attempt()});
+                                 lease.description(), lease.attempt(), ExpectedFrom(lease.expected_seconds())});
     }
     return acquired;
   }
@@ -102,14 +113,15 @@ class GrpcCoordinator final : public Coordinator {
     *request.mutable_worker() = identity_;
     request.set_lease_id(lease_id);
     request.set_code(static_cast<int>(failure.code()));
-    request.set_message(std::string(failure.message()).substr(0, kMaxMessage));
+    request.set_message(Shortened(paths_.Shown(std::string(failure.message()))));
     return CallUnary(*stub_, &Stub::Fail, request, kCallTimeout).status();
   }
 
-  absl::Status Release(const std::vector<std::string>& lease_ids) override {
+  absl::Status Release(const std::vector<std::string>& lease_ids, const std::string& exit_reason) override {
     v1::ReleaseRequest request;
     *request.mutable_worker() = identity_;
     for (const std::string& id : lease_ids) request.add_lease_ids(id);
+    request.set_exit_reason(exit_reason);
     // Short: releasing is a courtesy on the way out, leases end by themselves.
     return CallUnary(*stub_, &Stub::Release, request, milliseconds(2'000)).status();
   }
@@ -127,6 +139,7 @@ class GrpcCoordinator final : public Coordinator {
   }
 
   std::unique_ptr<Stub> stub_;
+  const PathNames paths_;
   v1::WorkerIdentity identity_;
   std::mutex mutex_;
   grpc::ClientContext* acquiring_ = nullptr;  // guarded by mutex_
@@ -135,8 +148,9 @@ class GrpcCoordinator final : public Coordinator {
 
 }  // namespace
 
-std::unique_ptr<Coordinator> NewGrpcCoordinator(std::shared_ptr<grpc::Channel> channel, WorkerIdentity identity) {
-  return std::make_unique<GrpcCoordinator>(std::move(channel), identity);
+std::unique_ptr<Coordinator> NewGrpcCoordinator(std::shared_ptr<grpc::Channel> channel, WorkerIdentity identity,
+                                                PathNames paths) {
+  return std::make_unique<GrpcCoordinator>(std::move(channel), identity, std::move(paths));
 }
 
 }  // namespace sub1quant

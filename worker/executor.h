@@ -29,9 +29,9 @@ class TaskContext {
   std::atomic<double> progress_{0};
 };
 
-// Called from one thread. The status code of a failure says what the coordinator may do (workers.proto, FailRequest):
-// Unavailable and DeadlineExceeded give the task back uncharged; InvalidArgument, FailedPrecondition, NotFound and
-// DataLoss end the job.
+// Thread-safe if the loop has several lanes. The status code of a failure says what the coordinator may do
+// (workers.proto, FailRequest): Unavailable and DeadlineExceeded give the task back uncharged; InvalidArgument,
+// FailedPrecondition, NotFound and DataLoss end the job.
 class Executor {
  public:
   virtual ~Executor() = default;

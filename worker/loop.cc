@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/failpoint.h"
+#include "core/status.h"
 #include "spdlog/spdlog.h"
 
 namespace sub1quant {
@@ -64,6 +66,7 @@ absl::Status NotRun(const Lease& lease) {
 // Libraries below may throw; a task's failure is never the worker's end.
 absl::StatusOr<TaskResult> ExecuteGuarded(Executor& executor, const Task& task, TaskContext& context) {
   try {
+    SUB1QUANT_RETURN_IF_ERROR(Failpoint("worker.execute"));
     return executor.Execute(task, context);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("out of memory");
@@ -89,21 +92,28 @@ std::string StageOf(const Task& task) {
 WorkerLoop::WorkerLoop(const Parts& parts, const Options& options)
     : parts_(parts),
       options_(options),
+      stall_watch_(options.stall_patience),
       acquire_backoff_(options.jitter_seed),
       report_backoff_(options.jitter_seed + 1),
-      failure_backoff_(options.jitter_seed + 2) {}
+      failure_backoff_(options.jitter_seed + 2),
+      planner_(options.lanes),
+      lanes_(options.lanes) {}
 
 absl::Status WorkerLoop::RunWork() {
   while (!stopping() && fatal_.ok()) {
-    if (!Flush()) {
+    // Asks for more before the last ones are done, so that no lane waits for an answer of the server.
+    const bool few = static_cast<int>(running_.size()) < lanes_.width();
+    if (few && Flush()) {
+      Begin(AcquireSome());
+    } else if (running_.empty()) {
       Wait(report_backoff_.Next());
-      continue;
     }
-    ExecuteAll(AcquireSome());
+    if (!running_.empty()) FinishFirst();
   }
+  FinishBegun();
   while (!abandoned() && !Flush()) Wait(report_backoff_.Next());
   // Also what an Acquire granted whose answer never came.
-  ReleaseLeases({});
+  ReleaseLeases({}, fatal_.ok() ? "drained" : "refused");
   leases_.CancelAll();
   finished_ = true;
   parts_.renew_pause.Wake();
@@ -113,6 +123,7 @@ absl::Status WorkerLoop::RunWork() {
 void WorkerLoop::RunRenewals() {
   while (!finished_) {
     RenewDue();
+    CheckStall();
     const SteadyTime tick = parts_.clock.Now() + kTick;
     parts_.renew_pause.WaitUntil(std::min(leases_.NextRenewal().value_or(tick), tick));
   }
@@ -120,6 +131,7 @@ void WorkerLoop::RunRenewals() {
 
 void WorkerLoop::Drain() {
   if (!draining_.exchange(true)) spdlog::info("draining: no new task");
+  lanes_.Close();
   parts_.coordinator.StopAcquiring();
   parts_.work_pause.Wake();
 }
@@ -128,8 +140,24 @@ void WorkerLoop::Abandon() {
   abandoned_ = true;
   Drain();
   leases_.CancelAll();
-  ReleaseLeases({});
+  ReleaseLeases({}, "drained");
   parts_.work_pause.Wake();
+}
+
+void WorkerLoop::CheckStall() {
+  const std::optional<StallWatch::Running> task = stall_watch_.Look(parts_.clock.Now());
+  if (!task || stalled_.exchange(true)) return;
+  const absl::Status failure =
+      absl::DeadlineExceededError("no progress for too long; the worker that had it ends and is started again");
+  spdlog::error("stalled: {}: {}", task->description, std::string(failure.message()));
+  if (leases_.Alive(task->lease_id)) {
+    if (const absl::Status told = parts_.coordinator.Fail(task->lease_id, failure); !told.ok())
+      spdlog::warn("stalled: not reported: {}", told.ToString());
+  }
+  parts_.metrics.TaskEnded(task->stage, "stalled", 0);
+  ReleaseLeases({}, "stalled");
+  leases_.CancelAll();
+  options_.on_stall();
 }
 
 void WorkerLoop::RenewDue() {
@@ -161,8 +189,9 @@ void WorkerLoop::Wait(milliseconds duration) { parts_.work_pause.WaitUntil(parts
 std::vector<WorkerLoop::Work> WorkerLoop::AcquireSome() {
   if (request_id_.empty()) request_id_ = parts_.ids.NewId();
   const SteadyTime sent = parts_.clock.Now();
+  const milliseconds wait = running_.empty() ? options_.acquire_wait : milliseconds(0);
   absl::StatusOr<Coordinator::Acquired> acquired =
-      parts_.coordinator.Acquire({planner_.Wish(), options_.acquire_wait, parts_.executor.LoadedModel(), request_id_});
+      parts_.coordinator.Acquire({planner_.Wish(), wait, parts_.executor.LoadedModel(), request_id_});
   if (!acquired.ok()) {
     if (stopping()) return {};
     if (IsFinal(acquired.status())) {
@@ -170,7 +199,7 @@ std::vector<WorkerLoop::Work> WorkerLoop::AcquireSome() {
       return {};
     }
     NoteServer(acquired.status(), "acquire");
-    Wait(acquire_backoff_.Next());
+    if (running_.empty()) Wait(acquire_backoff_.Next());
     return {};
   }
   NoteServer(absl::OkStatus(), "acquire");
@@ -200,44 +229,79 @@ void WorkerLoop::GiveBack(const std::vector<Work>& batch, size_t begin) {
   std::vector<std::string> ids;
   for (size_t i = begin; i < batch.size(); ++i) ids.push_back(batch[i].lease.id);
   if (ids.empty()) return;
-  if (!abandoned()) ReleaseLeases(ids);
+  if (!abandoned()) ReleaseLeases(ids, "");
   for (const std::string& id : ids) leases_.Remove(id);
 }
 
-void WorkerLoop::ExecuteAll(const std::vector<Work>& batch) {
-  for (size_t i = 0; i < batch.size(); ++i) {
-    // A server that is asked to drain this worker may have sent work with the same answer; one task of it is finished.
-    if (stopping() && i > 0) return GiveBack(batch, i);
-    ExecuteOne(batch[i]);
+void WorkerLoop::Begin(std::vector<Work> batch) {
+  for (Work& work : batch) {
+    auto running = std::make_unique<Running>(
+        Running{std::move(work), {"", "", "", absl::InternalError("the task has not run"), 0}, nullptr});
+    running->job = lanes_.Begin([this, raw = running.get()] { raw->outcome = ExecuteOne(raw->work); });
+    running_.push_back(std::move(running));
   }
 }
 
-void WorkerLoop::ExecuteOne(const Work& work) {
+void WorkerLoop::FinishFirst() {
+  const std::unique_ptr<Running> first = std::move(running_.front());
+  running_.pop_front();
+  // Lost before it began: not begun, and nobody waits for a word about it.
+  if (first->work.context->cancelled() && first->job->Withdraw()) return;
+  lanes_.Wait(*first->job);
+  if (first->job->Withdraw()) return GiveBack({first->work}, 0);
+  if (first->outcome.result.ok()) planner_.Ran(first->outcome.stage, first->outcome.seconds);
+  if (Report(std::move(first->outcome))) return;
+  // What the next ones need is out of reach as well.
+  GiveBackWaiting();
+  if (!stopping()) Wait(failure_backoff_.Next());
+}
+
+void WorkerLoop::GiveBackWaiting() {
+  std::vector<Work> untouched;
+  std::deque<std::unique_ptr<Running>> begun;
+  for (std::unique_ptr<Running>& running : running_) {
+    if (running->job->Withdraw()) {
+      untouched.push_back(std::move(running->work));
+    } else {
+      begun.push_back(std::move(running));
+    }
+  }
+  GiveBack(untouched, 0);
+  running_ = std::move(begun);
+}
+
+void WorkerLoop::FinishBegun() {
+  GiveBackWaiting();
+  while (!running_.empty()) FinishFirst();
+}
+
+WorkerLoop::Outcome WorkerLoop::ExecuteOne(const Work& work) {
   const Lease& lease = work.lease;
-  if (work.context->cancelled()) return;
   Outcome outcome{lease.id, lease.description, StageOrUnknown(lease), NotRun(lease), 0};
   spdlog::debug("begin: {} (attempt {})", lease.description, lease.attempt);
   const SteadyTime begin = parts_.clock.Now();
-  if (lease.task.ok()) outcome.result = ExecuteGuarded(parts_.executor, *lease.task, *work.context);
+  if (lease.task.ok()) {
+    stall_watch_.Begin({lease.id, lease.description, outcome.stage, lease.expected_seconds, work.context}, begin);
+    outcome.result = ExecuteGuarded(parts_.executor, *lease.task, *work.context);
+    stall_watch_.End(lease.id);
+  }
   outcome.seconds = std::chrono::duration<double>(parts_.clock.Now() - begin).count();
   work.context->SetProgress(1);
-  if (outcome.result.ok()) planner_.Ran(outcome.stage, outcome.seconds);
-  Report(std::move(outcome));
+  return outcome;
 }
 
-void WorkerLoop::Report(Outcome outcome) {
-  const bool failed = !outcome.result.ok();
-  if (failed && leases_.Alive(outcome.lease_id)) {
-    spdlog::warn("failed: {}: {}", outcome.description, outcome.result.status().ToString());
+bool WorkerLoop::Report(Outcome outcome) {
+  const absl::Status status = outcome.result.status();
+  if (!status.ok() && leases_.Alive(outcome.lease_id)) {
+    spdlog::warn("{}: {}: {}", IsNobodysFault(status) ? "put back" : "failed", outcome.description, status.ToString());
   }
-  const absl::StatusCode code = outcome.result.status().code();
   if (!TryReport(outcome)) outbox_.push_back(std::move(outcome));
-  // Neither a sick worker nor an unreachable store may eat the queue.
-  if (!failed) {
-    failure_backoff_.Reset();
-  } else if (code != absl::StatusCode::kCancelled && !stopping()) {
-    Wait(failure_backoff_.Next());
-  }
+  if (status.ok()) failure_backoff_.Reset();
+  if (status.ok() || absl::IsCancelled(status)) return true;
+  if (IsNobodysFault(status)) return false;
+  // A sick worker must not eat the queue.
+  if (!stopping()) Wait(failure_backoff_.Next());
+  return true;
 }
 
 bool WorkerLoop::TryReport(const Outcome& outcome) {
@@ -258,7 +322,7 @@ bool WorkerLoop::TryReport(const Outcome& outcome) {
       ended = "failed";
     }
   } else if (IsNobodysFault(outcome.result.status())) {
-    answer = parts_.coordinator.Release({id});
+    answer = parts_.coordinator.Release({id}, "");
     ended = "released";
   } else {
     answer = parts_.coordinator.Fail(id, outcome.result.status());
@@ -289,19 +353,30 @@ bool WorkerLoop::Flush() {
   return true;
 }
 
-void WorkerLoop::ReleaseLeases(const std::vector<std::string>& ids) {
-  const absl::Status status = parts_.coordinator.Release(ids);
+void WorkerLoop::ReleaseLeases(const std::vector<std::string>& ids, const std::string& exit_reason) {
+  const absl::Status status = parts_.coordinator.Release(ids, exit_reason);
   if (!status.ok()) spdlog::debug("release: {}", status.ToString());
 }
 
 void WorkerLoop::NoteServer(const absl::Status& status, const std::string& call) {
   const bool reachable = !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status);
-  parts_.metrics.ServerReachable(reachable);
-  if (reachable_.exchange(reachable) == reachable) return;
-  if (reachable) {
-    spdlog::info("the server answers again");
-  } else {
-    spdlog::warn("the server does not answer ({}: {}); trying again", call, std::string(status.message()));
+  // A renewal writes nothing: it says nothing about room.
+  const bool full = absl::IsResourceExhausted(status) || (server_full_ && (!reachable || call == "renew"));
+  parts_.metrics.ServerReachable(reachable && !full);
+  const std::string message(status.message());
+  if (reachable_.exchange(reachable) != reachable) {
+    if (reachable) {
+      spdlog::info("the server answers again");
+    } else {
+      spdlog::warn("the server does not answer ({}: {}); trying again", call, message);
+    }
+  }
+  if (server_full_.exchange(full) != full) {
+    if (full) {
+      spdlog::warn("the server has no room ({}: {}); trying again", call, message);
+    } else {
+      spdlog::info("the server has room again");
+    }
   }
 }
 

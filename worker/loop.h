@@ -1,10 +1,11 @@
-// The life of a worker: acquire, execute, report, until told to stop. One thread works (RunWork), another renews
-// (RunRenewals), so that no kernel or file read delays a renewal. Everything that waits or asks stands behind an
-// interface.
+// The life of a worker: acquire, execute, report, until told to stop. One thread asks and reports (RunWork), several
+// lanes execute, another thread renews (RunRenewals), so that no kernel or file read delays a renewal. Everything that
+// waits or asks stands behind an interface.
 #pragma once
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,9 +17,11 @@
 #include "worker/batch.h"
 #include "worker/coordinator.h"
 #include "worker/executor.h"
+#include "worker/lanes.h"
 #include "worker/leases.h"
 #include "worker/metrics.h"
 #include "worker/pause.h"
+#include "worker/stall_watch.h"
 
 namespace sub1quant {
 
@@ -36,6 +39,10 @@ class WorkerLoop {
   struct Options {
     std::chrono::milliseconds acquire_wait{20'000};
     uint64_t jitter_seed = 0;
+    int lanes = 1;  // tasks executed beside one another; more than one needs an executor that is thread-safe
+    std::chrono::milliseconds stall_patience = std::chrono::minutes(10);  // see StallWatch
+    // A running task stands still for good, all is reported and released: ends the process.
+    std::function<void()> on_stall = [] {};
   };
 
   WorkerLoop(const Parts& parts, const Options& options);
@@ -45,13 +52,15 @@ class WorkerLoop {
   // Until RunWork has returned.
   void RunRenewals();
 
-  // From any thread. No new task; the current one is finished, those not begun are released.
+  // From any thread. No new task; the current ones are finished, those not begun are released.
   void Drain();
-  // From any thread. As Drain, and the current task is cancelled and everything released at once.
+  // From any thread. As Drain, and the current tasks are cancelled and everything released at once.
   void Abandon();
 
   // One round of RunRenewals: gives up what has run out, renews what is due.
   void RenewDue();
+  // Another part of that round: gives up on a task that stands still, and on this process with it.
+  void CheckStall();
 
  private:
   // A task that has ended but is not yet reported.
@@ -69,6 +78,12 @@ class WorkerLoop {
     Lease lease;
     std::shared_ptr<TaskContext> context;
   };
+  // In a lane, or waiting for one.
+  struct Running {
+    Work work;
+    Outcome outcome;  // written by the lane
+    std::shared_ptr<Lanes::Job> job;
+  };
 
   // The next leases, now in leases_; empty if there are none yet. Sets fatal_.
   std::vector<Work> AcquireSome();
@@ -76,27 +91,38 @@ class WorkerLoop {
   void TrimBatch(std::vector<Work>& batch);
   // Releases batch[begin, …).
   void GiveBack(const std::vector<Work>& batch, size_t begin);
-  void ExecuteAll(const std::vector<Work>& batch);
-  void ExecuteOne(const Work& work);
-  void Report(Outcome outcome);
+  void Begin(std::vector<Work> batch);
+  // Waits for the task that was begun first and reports it.
+  void FinishFirst();
+  // Releases what no lane has begun.
+  void GiveBackWaiting();
+  // On the way out: finishes what a lane has begun, releases the rest.
+  void FinishBegun();
+  Outcome ExecuteOne(const Work& work);
+  // False: what tasks need is out of reach, the next one would fare no better.
+  bool Report(Outcome outcome);
   // True: settled, one way or another. False: ask again.
   bool TryReport(const Outcome& outcome);
   void Settle(const Outcome& outcome, const std::string& result);
   // Reports what waits; true if nothing is left.
   bool Flush();
-  void ReleaseLeases(const std::vector<std::string>& ids);
+  void ReleaseLeases(const std::vector<std::string>& ids, const std::string& exit_reason);
   void NoteServer(const absl::Status& status, const std::string& call);
 
   Parts parts_;
   Options options_;
   LeaseTable leases_;
+  StallWatch stall_watch_;
   Backoff acquire_backoff_, report_backoff_, failure_backoff_;
   // Of the work thread:
   std::string request_id_;      // of an Acquire whose answer is not known, or ""
   std::deque<Outcome> outbox_;  // at most one batch
+  std::deque<std::unique_ptr<Running>> running_;
   absl::Status fatal_;
   BatchPlanner planner_;
-  std::atomic<bool> draining_{false}, abandoned_{false}, finished_{false}, reachable_{true};
+  std::atomic<bool> draining_{false}, abandoned_{false}, finished_{false}, stalled_{false}, reachable_{true},
+      server_full_{false};
+  Lanes lanes_;  // last: its threads use the rest
 };
 
 }  // namespace sub1quant

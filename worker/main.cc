@@ -1,9 +1,10 @@
-// sub1quant-worker: wiring, signals, exit codes. 0 drained · 1 the server refuses this worker · 2 wrong usage · 75 the
-// device failed.
+// sub1quant-worker: wiring, signals, exit codes. 0 drained · 1 the server refuses this worker · 2 wrong usage ·
+// 75 a task stands still, or the device failed: start me again.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -22,12 +23,15 @@
 #include "core/status.h"
 #include "core/version.h"
 #include "proto/channel/channel.h"
+#include "proto/channel/grpc_log.h"
 #include "proto/channel/remote_blobs.h"
 #include "quant/codec/implementations.h"
 #include "quant/eval/torch/scorer.h"
 #include "spdlog/spdlog.h"
+#include "worker/bounded_cache.h"
 #include "worker/device.h"
 #include "worker/executors/executors.h"
+#include "worker/full_store.h"
 #include "worker/loop.h"
 #include "worker/options.h"
 
@@ -38,6 +42,12 @@ using std::chrono::milliseconds;
 
 // What is left of --drain-seconds for releasing and leaving once the current task has had its time.
 constexpr milliseconds kExitReserve{3'000};
+// EX_TEMPFAIL of sysexits.h: a supervisor starts the worker again.
+constexpr int kStartMeAgain = 75;
+
+// Tasks beside one another: as many as compute, each with a share of the threads, and some that read ahead, hash, or
+// wait for the disk.
+constexpr int kMostComputing = 8, kWaitingLanes = 3;
 
 std::string DefaultName() {
   std::array<char, 256> host{};
@@ -45,16 +55,35 @@ std::string DefaultName() {
   return absl::StrCat(host.data(), "-", getpid());
 }
 
-absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobs(const WorkerOptions& options,
+absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobs(const Clock& clock, const WorkerOptions& options,
                                                      const std::shared_ptr<grpc::Channel>& channel) {
   if (!options.blobs.empty()) return OpenBlobDirectory(options.blobs);
   RemoteBlobOptions remote;
   if (!options.cache.empty()) {
     SUB1QUANT_RETURN_IF_ERROR(MakeDirectories(options.cache));
-    SUB1QUANT_ASSIGN_OR_RETURN(remote.cache, OpenBlobDirectory(options.cache));
+    SUB1QUANT_ASSIGN_OR_RETURN(remote.cache, options.cache_size > 0
+                                                 ? OpenBoundedCache(clock, options.cache, options.cache_size)
+                                                 : OpenBlobDirectory(options.cache));
     remote.spool_directory = options.cache;
   }
   return NewRemoteBlobStore(channel, std::move(remote));
+}
+
+// What the server is told of this machine's directories. `sub1quant run` names the user's own: they are shown.
+PathNames NamesOf(const WorkerOptions& options, const ModelRoots& roots) {
+  PathNames names;
+  if (options.trust_model_roots) return names;
+  for (const auto& [name, directory] : roots.directories) names.Add(directory, name);
+  names.Add(options.blobs, "blobs");
+  names.Add(options.cache, "cache");
+  return names;
+}
+
+absl::StatusOr<std::unique_ptr<TensorDigests>> OpenDigests(const WorkerOptions& options) {
+  if (options.digests.empty()) return std::make_unique<TensorDigests>();
+  absl::StatusOr<std::unique_ptr<TensorDigests>> digests = TensorDigests::Open(options.digests);
+  if (!digests.ok()) return Annotate(digests.status(), "--digests");
+  return digests;
 }
 
 // Everything that main wires, in the order of its making.
@@ -67,6 +96,9 @@ struct Worker {
   Device device;
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<ModelAccess> models;
+  std::unique_ptr<ThreadBudget> cpu;
+  std::unique_ptr<TensorDigests> digests;
+  std::unique_ptr<TensorLoader> tensors;
   std::unique_ptr<TaskExecutors> executors;
   std::unique_ptr<Coordinator> coordinator;
   std::unique_ptr<WorkerLoop> loop;
@@ -90,17 +122,32 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   SUB1QUANT_ASSIGN_OR_RETURN(worker.device,
                              ChooseDevice(options.device, DeviceModulePath(), {refused, ExitForLostDevice}));
   const std::shared_ptr<grpc::Channel> channel = DialServer(options.server);
-  SUB1QUANT_ASSIGN_OR_RETURN(worker.blobs, OpenBlobs(options, channel));
+  SUB1QUANT_ASSIGN_OR_RETURN(std::unique_ptr<BlobStore> blobs, OpenBlobs(*worker.clock, options, channel));
+  // A service waits until a full disk has room again; `sub1quant run` has to say what it would wait for.
+  worker.blobs = options.fail_when_full ? std::move(blobs) : NewFullStoreGuard(std::move(blobs), worker.metrics());
+  PathNames paths = NamesOf(options, roots);
   worker.models = NewModelAccess(std::move(roots), channel);
   const int threads = options.threads > 0 ? options.threads : AvailableThreads();
-  worker.executors = std::make_unique<TaskExecutors>(
-      Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), *worker.device.coder, threads},
-      worker.device.torch_name);
+  worker.cpu = std::make_unique<ThreadBudget>(threads);
+  SUB1QUANT_ASSIGN_OR_RETURN(worker.digests, OpenDigests(options));
+  worker.tensors = std::make_unique<TensorLoader>(*worker.cpu, *worker.digests);
+  worker.executors =
+      std::make_unique<TaskExecutors>(Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(),
+                                                *worker.device.coder, *worker.cpu, *worker.tensors},
+                                      worker.device.torch_name);
 
   const std::string session = options.session.empty() ? worker.ids->NewId() : options.session;
-  worker.coordinator = NewGrpcCoordinator(channel, {options.name, session, worker.device.description, Version()});
+  worker.coordinator =
+      NewGrpcCoordinator(channel, {options.name, session, worker.device.description, Version()}, std::move(paths));
   WorkerLoop::Options loop;
   loop.jitter_seed = std::hash<std::string>()(session);
+  loop.stall_patience = std::chrono::seconds(options.stall_seconds);
+  // No destructor would get past the thread that stands still.
+  loop.on_stall = [] {
+    spdlog::shutdown();
+    std::_Exit(kStartMeAgain);
+  };
+  loop.lanes = std::min(threads, kMostComputing) + kWaitingLanes;
   worker.loop = std::make_unique<WorkerLoop>(
       WorkerLoop::Parts{*worker.clock, *worker.work_pause, *worker.renew_pause, *worker.ids, *worker.coordinator,
                         *worker.executors, worker.metrics()},
@@ -180,6 +227,7 @@ int Main(int argc, char** argv) {
     if (parent == 1 || getppid() != parent) return 0;  // it died before
   }
   SetUpLogging(options.log_format, "worker", options.name);
+  RouteGrpcLog();
   InitializeTorch();
 
   Worker worker;

@@ -23,6 +23,7 @@ class NullMetrics final : public WorkerMetrics {
   void Renewed(const std::string&) override {}
   void KernelRefused(const std::string&, const std::string&) override {}
   void ServerReachable(bool) override {}
+  void StoreFull(bool) override {}
 };
 
 prometheus::Family<prometheus::Counter>& Counter(prometheus::Registry& registry, const std::string& name,
@@ -78,7 +79,14 @@ class PrometheusServer final : public MetricsServer, public WorkerMetrics {
     refused_.Add({{"operation", operation}, {"method", method}}).Increment();
   }
 
-  void ServerReachable(bool reachable) override { ready_ = reachable; }
+  void ServerReachable(bool reachable) override {
+    ready_ = reachable;
+    reachable_.Add({}).Set(reachable ? 1 : 0);
+  }
+  void StoreFull(bool full) override {
+    full_ = full;
+    store_full_.Add({}).Set(full ? 1 : 0);
+  }
 
  private:
   HttpAnswer Answer(const std::string& path) {
@@ -87,14 +95,16 @@ class PrometheusServer final : public MetricsServer, public WorkerMetrics {
               prometheus::TextSerializer().Serialize(registry_->Collect())};
     }
     if (path == "/healthz") return {200, "text/plain; charset=utf-8", "ok\n"};
-    if (path == "/readyz" && ready_) return {200, "text/plain; charset=utf-8", "ok\n"};
-    if (path == "/readyz") return {503, "text/plain; charset=utf-8", "the server does not answer\n"};
+    if (path == "/readyz" && !ready_) return {503, "text/plain; charset=utf-8", "the server does not answer\n"};
+    if (path == "/readyz" && full_) return {503, "text/plain; charset=utf-8", "there is no room for blobs\n"};
+    if (path == "/readyz") return {200, "text/plain; charset=utf-8", "ok\n"};
     return {404, "text/plain; charset=utf-8", "there are /metrics, /healthz and /readyz\n"};
   }
 
   std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
-  prometheus::Family<prometheus::Counter>& ended_ = Counter(
-      *registry_, "worker_tasks_total", "Tasks that ended on this worker, by how: done, failed, lost, released");
+  prometheus::Family<prometheus::Counter>& ended_ =
+      Counter(*registry_, "worker_tasks_total",
+              "Tasks that ended on this worker, by how: done, failed, lost, released, stalled");
   prometheus::Family<prometheus::Histogram>& run_seconds_ = prometheus::BuildHistogram()
                                                                 .Name("sub1quant_task_run_seconds")
                                                                 .Help("Seconds that a task ran")
@@ -113,7 +123,16 @@ class PrometheusServer final : public MetricsServer, public WorkerMetrics {
       Counter(*registry_, "lease_renewals_total", "Renewals, by result: ok, lost, error");
   prometheus::Family<prometheus::Counter>& refused_ =
       Counter(*registry_, "device_kernel_refused_total", "Device kernels that differ from the CPU and are not used");
-  std::atomic<bool> ready_{false};
+  prometheus::Family<prometheus::Gauge>& reachable_ =
+      prometheus::BuildGauge()
+          .Name("sub1quant_worker_server_reachable")
+          .Help("1 while the server answers, and not that it has no room")
+          .Register(*registry_);
+  prometheus::Family<prometheus::Gauge>& store_full_ = prometheus::BuildGauge()
+                                                           .Name("sub1quant_worker_store_full")
+                                                           .Help("1 while blobs cannot be written for want of room")
+                                                           .Register(*registry_);
+  std::atomic<bool> ready_{false}, full_{false};
   std::unique_ptr<HttpServer> http_;  // last: its threads end before what they read
 };
 

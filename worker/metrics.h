@@ -13,7 +13,7 @@ namespace sub1quant {
 class WorkerMetrics {
  public:
   virtual ~WorkerMetrics() = default;
-  // Once per task that ended. `result`: done, failed, lost, released.
+  // Once per task that ended. `result`: done, failed, lost, released, stalled.
   virtual void TaskEnded(const std::string& stage, const std::string& result, double seconds) = 0;
   // `op`: search, pack.
   virtual void TensorDone(const std::string& op, uint64_t parameters, uint64_t bytes_read, uint64_t bytes_written) = 0;
@@ -23,13 +23,16 @@ class WorkerMetrics {
   virtual void Renewed(const std::string& result) = 0;
   // A device kernel that differs from the CPU and is not used. `operation`: search, encode, decode.
   virtual void KernelRefused(const std::string& operation, const std::string& method) = 0;
-  // Whether the last call to the server was answered.
+  // Whether the last call to the server was answered, other than with "no room".
   virtual void ServerReachable(bool reachable) = 0;
+  // Whether the last blob could not be written for want of room.
+  virtual void StoreFull(bool full) = 0;
 };
 
 std::unique_ptr<WorkerMetrics> NewNullMetrics();
 
-// /metrics (Prometheus text), /healthz (200 while the process lives), /readyz (200 while the server answers).
+// /metrics (Prometheus text), /healthz (200 while the process lives), /readyz (200 while the server answers and blobs
+// find room).
 class MetricsServer {
  public:
   virtual ~MetricsServer() = default;

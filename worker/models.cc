@@ -1,5 +1,6 @@
 #include "worker/models.h"
 
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@ class RootedModels final : public ModelAccess {
       : roots_(std::move(roots)), channel_(std::move(channel)) {}
 
   absl::StatusOr<std::shared_ptr<ModelSource>> Open(const ModelReference& model) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (source_ == nullptr || !(model == opened_)) {
       SUB1QUANT_ASSIGN_OR_RETURN(source_, OpenNew(model));
       opened_ = model;
@@ -36,7 +38,8 @@ class RootedModels final : public ModelAccess {
 
   ModelRoots roots_;
   std::shared_ptr<grpc::Channel> channel_;
-  ModelReference opened_;
+  std::mutex mutex_;
+  ModelReference opened_;  // guarded by mutex_, as source_
   std::shared_ptr<ModelSource> source_;
 };
 

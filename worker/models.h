@@ -12,6 +12,7 @@
 
 namespace sub1quant {
 
+// Thread-safe.
 class ModelAccess {
  public:
   virtual ~ModelAccess() = default;
@@ -27,7 +28,7 @@ struct ModelRoots {
 // From `NAME=DIR`; InvalidArgument naming what is wrong, also for a name given twice.
 absl::Status AddModelRoot(const std::string& option, ModelRoots& roots);
 
-// The model opened last stays open. Used from one thread.
+// The model opened last stays open.
 std::unique_ptr<ModelAccess> NewModelAccess(ModelRoots roots, std::shared_ptr<grpc::Channel> channel);
 
 }  // namespace sub1quant

@@ -28,10 +28,22 @@ std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options) {
                   "NAME=DIR: read models of this root here instead of through the server (repeatable)");
   app->add_option("--blobs", options.blobs, "the server's blob directory, where it is shared");
   app->add_option("--cache", options.cache, "keep blobs that came through the server in this directory");
+  app->add_option(
+         "--cache-size", options.cache_size,
+         "keep the cache below so many bytes (K, M, G, T: powers of 1024); what was used longest ago goes first")
+      ->check(CLI::PositiveNumber)
+      ->transform(CLI::AsSizeValue(false));
+  app->add_option("--digests", options.digests,
+                  "keep digests of the models' tensors in this file, so that each is hashed once");
   app->add_option("--metrics", options.metrics,
                   "serve /metrics, /healthz and /readyz at [HOST:]PORT; a port alone: loopback");
   app->add_option("--drain-seconds", options.drain_seconds, "after SIGTERM, how long the current task may take")
       ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  app->add_option(
+         "--stall-seconds", options.stall_seconds,
+         "a task without progress for so long (or three times what is expected of it) ends this process with 75")
+      ->check(CLI::Range(1, 86'400))
       ->capture_default_str();
   app->add_option("--log-format", options.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
@@ -40,6 +52,7 @@ std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options) {
   app->add_option("--session", options.session)->group("");
   app->add_flag("--trust-model-roots", options.trust_model_roots)->group("");
   app->add_flag("--parent-death", options.parent_death)->group("");
+  app->add_flag("--fail-when-full", options.fail_when_full)->group("");
   return app;
 }
 
@@ -51,6 +64,9 @@ absl::Status CheckOptions(const WorkerOptions& options) {
   }
   if (!options.blobs.empty() && !options.cache.empty()) {
     return absl::InvalidArgumentError("--cache: of no use with --blobs, whose blobs are here already");
+  }
+  if (options.cache_size > 0 && options.cache.empty()) {
+    return absl::InvalidArgumentError("--cache-size: of what? Name a directory with --cache");
   }
   if (options.name.size() > 128) return absl::InvalidArgumentError("--name: at most 128 bytes");
   return absl::OkStatus();

@@ -20,10 +20,11 @@ struct WorkerOptions {
   std::string name;  // "": host name and process id
   std::string session;
   std::vector<std::string> model_roots;
-  std::string blobs, cache;
+  std::string blobs, cache, digests;
+  uint64_t cache_size = 0;  // bytes; 0: as large as it gets
   std::string metrics;
-  int drain_seconds = 25;
-  bool trust_model_roots = false, parent_death = false;
+  int drain_seconds = 25, stall_seconds = 600;
+  bool trust_model_roots = false, parent_death = false, fail_when_full = false;
   std::string log_format = "text";
 };
 

@@ -110,7 +110,10 @@ class RemoteBlobStore final : public BlobStore {
 
   absl::StatusOr<uint64_t> Size(const std::string& sha256) override {
     SUB1QUANT_RETURN_IF_ERROR(CheckDigest(sha256));
-    if (Cached(sha256)) return options_.cache->Size(sha256);
+    if (options_.cache) {
+      const absl::StatusOr<uint64_t> cached = options_.cache->Size(sha256);
+      if (cached.ok()) return cached;
+    }
     return transfer::BlobSize(*stub_, sha256);
   }
 
@@ -129,7 +132,10 @@ class RemoteBlobStore final : public BlobStore {
 
   absl::Status ReadRange(const std::string& sha256, uint64_t offset, void* buffer, size_t size) override {
     SUB1QUANT_RETURN_IF_ERROR(CheckDigest(sha256));
-    if (Cached(sha256)) return options_.cache->ReadRange(sha256, offset, buffer, size);
+    if (Cached(sha256)) {
+      const absl::Status status = options_.cache->ReadRange(sha256, offset, buffer, size);
+      if (!absl::IsNotFound(status)) return status;  // a bounded cache may have dropped it just now
+    }
     char* out = static_cast<char*>(buffer);
     return transfer::FetchBlob(*stub_, sha256, offset, size, [&out](const std::string& data) {
       std::memcpy(out, data.data(), data.size());

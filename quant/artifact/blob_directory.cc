@@ -22,6 +22,7 @@ namespace {
 
 constexpr uint64_t kMaxWholeBlob = uint64_t{1} << 36;
 constexpr int kCreateAttempts = 100;
+constexpr uint64_t kStartWritingBytes = uint64_t{8} << 20;
 
 // A descriptor that closes itself.
 class Descriptor {
@@ -88,6 +89,7 @@ class DirectoryWriter : public BlobStore::Writer {
     }
     digest_.Update(data, size);
     size_ += size;
+    StartWriting();
     return absl::OkStatus();
   }
 
@@ -104,11 +106,19 @@ class DirectoryWriter : public BlobStore::Writer {
   }
 
  private:
+  // The disk works from now on and not from fsync on, when everybody waits for it. A hint: errors show there.
+  void StartWriting() {
+    if (size_ - started_ < kStartWritingBytes) return;
+    sync_file_range(file_.get(), static_cast<off_t>(started_), static_cast<off_t>(size_ - started_),
+                    SYNC_FILE_RANGE_WRITE);
+    started_ = size_;
+  }
+
   Descriptor file_;
   std::string temporary_;
   Locate locate_;
   Sha256 digest_;
-  uint64_t size_ = 0;
+  uint64_t size_ = 0, started_ = 0;
 };
 
 class BlobDirectory : public BlobStore {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -73,7 +74,11 @@ absl::StatusOr<Manifest> ManifestFromJson(const std::string& text);
 // Totals of `tensors` (sums in index order, kept-and-counted tensors included in bits and params).
 AllocationTotals TotalsOf(const std::vector<ManifestTensor>& tensors, const std::vector<KeptTensor>& kept);
 
-// Encoded matrix ↔ blob bytes.
+// Where bytes go, in order.
+using ByteSink = std::function<absl::Status(const void* data, size_t size)>;
+
+// Encoded matrix ↔ blob bytes. WriteBlob copies no array.
+absl::Status WriteBlob(const EncodedMatrix& encoded, const ByteSink& sink);
 std::string EncodedToBlob(const EncodedMatrix& encoded);
 absl::StatusOr<EncodedMatrix> EncodedFromBlob(const std::string& bytes, const ManifestTensor& tensor, int group_size);
 

@@ -14,9 +14,6 @@
 
 namespace sub1quant {
 
-// Where bytes go, in order.
-using ByteSink = std::function<absl::Status(const void* data, size_t size)>;
-
 // Gives the encoded matrix of manifest.tensors[i], with ignored arrays if it can (int2_base).
 using EncodedSource = std::function<absl::StatusOr<EncodedMatrix>(size_t i)>;
 

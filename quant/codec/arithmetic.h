@@ -87,12 +87,12 @@ SUB1QUANT_HOST_DEVICE inline uint16_t Int4ScaleBits(float absmax) {
 }
 
 // The multipliers of the INT2 formats, docs/formats.md §3: 0.375, 0.5, … 1.0, exact.
-constexpr int kInt2MultiplierCount = 6;
-SUB1QUANT_HOST_DEVICE constexpr float Int2Multiplier(int index) { return 0.125f * static_cast<float>(3 + index); }
+constexpr int kInt2Multipliers = 6;
+SUB1QUANT_HOST_DEVICE inline float Int2Multiplier(int index) { return 0.125f * static_cast<float>(3 + index); }
 
 // Whether RoundToCode(w / scale, 1.0f) is not 0, without a division. Proof: `scale` has 11 significant bits, so scale/2
-// is a float32; the next one above it is at least scale/2 + scale*2^-25 + something, and only quotients above
-// 0.5 + 2^-25 round to more than 0.5, which itself rounds to 0.
+// is a float32. The next one above it is scale/2 * (1 + d) with d > 2^-24, so its quotient is above 0.5 + 2^-25, the
+// middle between 0.5 and the next float32, and is rounded to more than 0.5; 0.5 itself is rounded to the code 0.
 SUB1QUANT_HOST_DEVICE inline bool Int2IsOne(float magnitude, float scale) { return magnitude > 0.5f * scale; }
 
 // |w - q*scale| of the same step, for magnitude = |w|: where q is 0, magnitude <= scale/2 <= the rounded difference;

@@ -47,6 +47,13 @@ struct EncodedMatrix {
   uint64_t stored_bytes() const;  // of the arrays
 };
 
+// What the search of a matrix kept for one method, so that Encode need not search again. For that matrix, method and
+// group size only.
+struct KeptChoices {
+  std::vector<uint8_t> bytes;  // Codec::ChoiceBytes a group, groups in row order
+  ExactSum error;              // as EncodedMatrix::error
+};
+
 struct EncodeOptions {
   int group_size = 128;
   int threads = 1;
@@ -57,6 +64,7 @@ struct EncodeOptions {
   // Integer family only (docs/formats.md §9), the other formats do not weigh: h of each input channel, `cols` finite
   // numbers, none negative; empty: all 1. Decides which scale is kept; `EncodedMatrix::error` stays unweighted.
   std::vector<float> importance = {};
+  const KeptChoices* kept = nullptr;  // not owned; not together with importance
 };
 
 // Stateless, thread-safe, lives as long as the process.
@@ -68,6 +76,8 @@ class Codec {
   virtual int version() const = 0;
   // Nominal bits of codes and 16-bit scales of a matrix (docs/formats.md §1); bpw = bits / (rows * cols).
   virtual int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const = 0;
+  // Bytes that a search can keep for a group, 0 where the method has nothing to search.
+  virtual int ChoiceBytes() const = 0;
   // Bytes of the arrays that Encode stores (without ignored arrays).
   virtual uint64_t StoredBytes(int64_t rows, int64_t cols, int group_size) const = 0;
 

@@ -19,9 +19,9 @@ class TileEvaluator {
   // InvalidArgument `method: why: row, group` for a group that one of the methods must refuse; it is finite.
   virtual absl::Status Check(const WeightTile& tile, int lane) const = 0;
   // S (docs/formats.md §7) of each method, in the order given to NewEvaluator, for every lane. All lanes have passed
-  // Check.
-  virtual void Evaluate(const WeightTile& tile, const Implementation& implementation,
-                        float (*sums)[kTileLanes]) const = 0;
+  // Check. `choices`: null, or for each method null or where KeptChoices::bytes of the matrix go.
+  virtual void Evaluate(const WeightTile& tile, const Implementation& implementation, float (*sums)[kTileLanes],
+                        uint8_t* const* choices) const = 0;
 };
 
 // Lives as long as the process.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/check.h"
 #include "core/status.h"
 #include "quant/codec/implementations.h"
 #include "quant/codec/packing.h"
@@ -79,23 +80,26 @@ absl::StatusOr<EncodedMatrix> GroupCodec::Encode(const MatrixView& matrix, const
   for (EncodedArray& array : encoded.arrays) arrays.push_back(array.bytes.data());
   arrays.resize(Arrays(shape).size() + IgnoredArrays(shape).size(), nullptr);
 
-  std::vector<ExactSum> sums(static_cast<size_t>(RowBlockCount(matrix)));
   const Implementation& implementation =
       options.implementation != nullptr ? *options.implementation : BestImplementation();
-  SUB1QUANT_RETURN_IF_ERROR(ForEachTile(matrix, options.group_size, options.threads, implementation,
-                                        [&](int64_t block, const WeightTile& tile) -> absl::Status {
-                                          for (int lane = 0; lane < tile.lanes; ++lane) {
-                                            SUB1QUANT_RETURN_IF_ERROR(CheckFinite(tile, lane));
-                                            SUB1QUANT_RETURN_IF_ERROR(CheckGroup(tile, lane));
-                                          }
-                                          float sse[kTileLanes];
-                                          EncodeTile(tile, implementation, arrays, sse);
-                                          for (int lane = 0; lane < tile.lanes; ++lane)
-                                            sums[static_cast<size_t>(block)].Add(sse[lane]);
-                                          return absl::OkStatus();
-                                        }));
+  const uint8_t* const choices = options.kept == nullptr ? nullptr : options.kept->bytes.data();
+  if (options.kept != nullptr)
+    SUB1QUANT_CHECK(options.kept->bytes.size() == static_cast<size_t>(shape.groups() * ChoiceBytes()));
+  std::vector<ExactSum> sums(static_cast<size_t>(RowBlockCount(matrix)));
+  const auto encode = [&](int64_t block, const WeightTile& tile) -> absl::Status {
+    for (int lane = 0; lane < tile.lanes; ++lane) {
+      SUB1QUANT_RETURN_IF_ERROR(CheckFinite(tile, lane));
+      SUB1QUANT_RETURN_IF_ERROR(CheckGroup(tile, lane));
+    }
+    float sse[kTileLanes] = {};
+    EncodeTile(tile, implementation, choices == nullptr ? nullptr : choices + tile.first * ChoiceBytes(), arrays, sse);
+    for (int lane = 0; lane < tile.lanes; ++lane) sums[static_cast<size_t>(block)].Add(sse[lane]);
+    return absl::OkStatus();
+  };
+  SUB1QUANT_RETURN_IF_ERROR(ForEachTile(matrix, options.group_size, options.threads, implementation, encode));
   FillTails(shape, arrays);
   for (const ExactSum& sum : sums) encoded.error.Add(sum);
+  if (options.kept != nullptr && ChoiceBytes() > 0) encoded.error = options.kept->error;
   return encoded;
 }
 

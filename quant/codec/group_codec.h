@@ -31,6 +31,7 @@ class GroupCodec : public Codec {
  public:
   const std::string& method() const final { return method_; }
   int version() const final { return version_; }
+  int ChoiceBytes() const override { return 0; }
   uint64_t StoredBytes(int64_t rows, int64_t cols, int group_size) const final;
   absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const EncodeOptions& options) const final;
   absl::StatusOr<EncodedMatrix> Prepare(int64_t rows, int64_t cols, const EncodeOptions& options) const final;
@@ -48,8 +49,9 @@ class GroupCodec : public Codec {
   virtual absl::Status CheckSize(int /*group_size*/) const { return absl::OkStatus(); }
   // Groups that cannot be encoded (docs/formats.md §1), naming row and group.
   virtual absl::Status CheckGroup(const WeightTile& tile, int lane) const = 0;
-  // Stores the lanes in use: group `tile.first + lane` of the matrix each. `sums`: S of docs/formats.md §7.
-  virtual void EncodeTile(const WeightTile& tile, const Implementation& implementation,
+  // Stores the lanes in use: group `tile.first + lane` of the matrix each. `choices`: null, or what was kept of the
+  // lanes; `sums`: S of docs/formats.md §7, only needed where nothing was kept.
+  virtual void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
                           const std::vector<uint8_t*>& arrays, float* sums) const = 0;
   // Writes group_size values to `out`.
   virtual absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,

@@ -33,19 +33,20 @@ class DeviceCoder final : public MatrixCoder {
                                                    const std::vector<std::string>& methods, int threads) override {
     std::vector<std::string> kernels, others;
     std::vector<bool> on_device;
-    const std::unique_lock<std::mutex> lock(mutex_);
-    for (const std::string& method : methods) {
-      on_device.push_back(trust_.search.count(method) != 0);
-      (on_device.back() ? kernels : others).push_back(method);
+    absl::StatusOr<std::vector<CandidateRow>> rows = absl::UnimplementedError("no method has a trusted kernel");
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      for (const std::string& method : methods) {
+        on_device.push_back(trust_.search.count(method) != 0);
+        (on_device.back() ? kernels : others).push_back(method);
+      }
+      if (!kernels.empty()) rows = device_->Search(matrix, group_size, kernels);
     }
-    if (kernels.empty()) return cpu_.Search(matrix, group_size, methods, threads);
-    auto rows = device_->Search(matrix, group_size, kernels);
     if (!rows.ok()) {
       if (IsDeviceLost(rows.status())) return Lost(rows.status());
       auto all = cpu_.Search(matrix, group_size, methods, threads);
       if (all.ok() && IsRefusedGroup(rows.status()))
-        for (const std::string& method : kernels)
-          Distrust(trust_.search, {"search", method, RefusalText(rows.status())});
+        for (const std::string& method : kernels) Distrust(&KernelTrust::search, "search", method, rows.status());
       return all;
     }
     if (others.empty()) return rows;
@@ -55,22 +56,20 @@ class DeviceCoder final : public MatrixCoder {
 
   absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const std::string& method,
                                        const EncodeOptions& options) override {
-    const std::unique_lock<std::mutex> lock(mutex_);
-    if (trust_.encode.count(method) == 0) return cpu_.Encode(matrix, method, options);
-    auto encoded = device_->Encode(matrix, method, options);
+    absl::StatusOr<EncodedMatrix> encoded = absl::UnimplementedError("no trusted kernel");
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (trust_.encode.count(method) != 0) encoded = device_->Encode(matrix, method, options);
+    }
     if (encoded.ok()) return encoded;
     if (IsDeviceLost(encoded.status())) return Lost(encoded.status());
     auto again = cpu_.Encode(matrix, method, options);
     if (again.ok() && IsRefusedGroup(encoded.status()))
-      Distrust(trust_.encode, {"encode", method, RefusalText(encoded.status())});
+      Distrust(&KernelTrust::encode, "encode", method, encoded.status());
     return again;
   }
 
  private:
-  static std::string RefusalText(const absl::Status& status) {
-    return absl::StrCat(std::string(status.message()), ", the CPU does not");
-  }
-
   absl::Status Lost(const absl::Status& status) {
     events_.lost(std::string(status.message()));
     return status;
@@ -84,9 +83,13 @@ class DeviceCoder final : public MatrixCoder {
     return rows;
   }
 
-  void Distrust(std::set<std::string>& trusted, const KernelRefusal& refusal) {
-    trusted.erase(refusal.method);
-    events_.refused(refusal);
+  void Distrust(std::set<std::string> KernelTrust::*trusted, const std::string& operation, const std::string& method,
+                const absl::Status& refusal) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      (trust_.*trusted).erase(method);
+    }
+    events_.refused({operation, method, absl::StrCat(std::string(refusal.message()), ", the CPU does not")});
   }
 
   CpuCoder cpu_;

@@ -68,8 +68,8 @@ struct Gemma4Tensors {
 };
 Gemma4Tensors Gemma4TensorShapes(const Gemma4Config& config, bool text_only);
 
-// Whether `inventory` has what the forward pass reads. NotFound naming the first tensor that is missing (a layer_scalar
-// may be: it is 1), InvalidArgument naming the first of another shape, with both shapes.
+// Whether `inventory` has what the forward pass reads. InvalidArgument naming the first tensor that is missing (a
+// layer_scalar may be: it is 1) or has another shape, with both shapes.
 absl::Status CheckGemma4Tensors(const Gemma4Tensors& tensors, const TensorInventory& inventory);
 
 }  // namespace sub1quant

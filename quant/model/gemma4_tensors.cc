@@ -66,7 +66,7 @@ absl::Status CheckGemma4Tensors(const Gemma4Tensors& tensors, const TensorInvent
     const auto found = present.find(key);
     if (found == present.end()) {
       if (absl::EndsWith(key, ".layer_scalar")) continue;  // an absent one is 1
-      return absl::NotFoundError(absl::StrCat("the model has no tensor '", key, "'"));
+      return absl::InvalidArgumentError(absl::StrCat("tensor '", key, "' is missing"));
     }
     if (found->second->shape != shape)
       return absl::InvalidArgumentError(absl::StrCat("tensor '", key, "' has shape [",

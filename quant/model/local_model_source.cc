@@ -113,6 +113,10 @@ class LocalModelSource : public ModelSource {
     return file->ReadAt(offset, buffer, size);
   }
 
+  void WillRead(const std::string& name, uint64_t offset, uint64_t size) override {
+    if (const auto file = Opened(name); file.ok()) (*file)->WillRead(offset, size);
+  }
+
   std::string LocalPath(const std::string& name) override {
     if (follow_links_) return IsPlainName(name) ? shown_ + "/" + name : "";
     // A path below the root could be turned into a link between the check and the use; the open descriptor cannot.

@@ -22,6 +22,8 @@ class ModelSource {
   // Regular files directly inside the model directory (symbolic links to files count), sorted by name.
   virtual absl::StatusOr<std::vector<File>> List() = 0;
   virtual absl::Status Read(const std::string& file, uint64_t offset, void* buffer, size_t size) = 0;
+  // A hint: this range will be read soon. Does not wait for the bytes.
+  virtual void WillRead(const std::string& /*file*/, uint64_t /*offset*/, uint64_t /*size*/) {}
   // A path under which the operating system can map `file`, or "" if there is none.
   virtual std::string LocalPath(const std::string& file) = 0;
 };

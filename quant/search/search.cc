@@ -16,6 +16,7 @@ namespace {
 struct Part {
   std::unique_ptr<TileEvaluator> evaluator;
   std::vector<size_t> rows;
+  std::vector<uint8_t*> choices;  // where they are kept, as `rows`; null where they are not
 };
 
 absl::StatusOr<std::vector<Part>> Plan(const std::vector<std::string>& methods, int group_size) {
@@ -42,6 +43,21 @@ absl::StatusOr<std::vector<Part>> Plan(const std::vector<std::string>& methods, 
   return absl::InternalError("a method belongs to two families");
 }
 
+void MakeRoom(int64_t groups, const std::vector<std::string>& methods, std::vector<KeptChoices>* kept,
+              std::vector<Part>& parts) {
+  if (kept != nullptr) {
+    kept->resize(methods.size());
+    for (size_t i = 0; i < methods.size(); ++i)
+      (*kept)[i].bytes.resize(static_cast<size_t>(groups * FindCodec(methods[i])->ChoiceBytes()));
+  }
+  for (Part& part : parts) {
+    for (const size_t row : part.rows) {
+      const bool keeps = kept != nullptr && !(*kept)[row].bytes.empty();
+      part.choices.push_back(keeps ? (*kept)[row].bytes.data() : nullptr);
+    }
+  }
+}
+
 // The first group that cannot be encoded, whichever method refuses it.
 absl::Status CheckTile(const std::vector<Part>& parts, const std::string& first_method, const WeightTile& tile) {
   for (int lane = 0; lane < tile.lanes; ++lane) {
@@ -55,7 +71,7 @@ absl::Status CheckTile(const std::vector<Part>& parts, const std::string& first_
 void EvaluateTile(const std::vector<Part>& parts, const WeightTile& tile, const Implementation& implementation,
                   float (*sums)[kTileLanes], ExactSum* totals) {
   for (const Part& part : parts) {
-    part.evaluator->Evaluate(tile, implementation, sums);
+    part.evaluator->Evaluate(tile, implementation, sums, part.choices.data());
     for (size_t i = 0; i < part.rows.size(); ++i)
       for (int lane = 0; lane < tile.lanes; ++lane) totals[part.rows[i]].Add(sums[i][lane]);
   }
@@ -65,10 +81,12 @@ void EvaluateTile(const std::vector<Part>& parts, const WeightTile& tile, const 
 
 absl::StatusOr<std::vector<CandidateRow>> SearchMatrix(const MatrixView& matrix, int group_size,
                                                        const std::vector<std::string>& methods, int threads,
-                                                       const Implementation& implementation) {
+                                                       const Implementation& implementation,
+                                                       std::vector<KeptChoices>* kept) {
   SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, group_size));
   if (methods.empty()) return absl::InvalidArgumentError("no candidate methods");
-  SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<Part> parts, Plan(methods, group_size));
+  SUB1QUANT_ASSIGN_OR_RETURN(std::vector<Part> parts, Plan(methods, group_size));
+  MakeRoom(matrix.rows * GroupsPerRow(matrix.cols, group_size), methods, kept, parts);
   std::vector<CandidateRow> rows(methods.size());
   for (size_t i = 0; i < methods.size(); ++i) {
     rows[i].method = methods[i];
@@ -86,6 +104,7 @@ absl::StatusOr<std::vector<CandidateRow>> SearchMatrix(const MatrixView& matrix,
   };
   SUB1QUANT_RETURN_IF_ERROR(ForEachTile(matrix, group_size, threads, implementation, evaluate));
   for (size_t i = 0; i < totals.size(); ++i) rows[i % methods.size()].error.Add(totals[i]);
+  for (size_t i = 0; kept != nullptr && i < rows.size(); ++i) (*kept)[i].error = rows[i].error;
   return rows;
 }
 

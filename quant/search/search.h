@@ -22,8 +22,10 @@ struct CandidateRow {
 // Rows in the order of `methods`. Equal to encoding with every codec and taking its `error`, but the shared parts are
 // computed once; neither `threads` nor `implementation` changes a bit. A method that must refuse this matrix
 // (docs/formats.md §1) is an error naming method, row and column.
+// `kept`: null, or filled with what each method's Encode can take over, empty bytes where there is nothing.
 absl::StatusOr<std::vector<CandidateRow>> SearchMatrix(const MatrixView& matrix, int group_size,
                                                        const std::vector<std::string>& methods, int threads,
-                                                       const Implementation& implementation = BestImplementation());
+                                                       const Implementation& implementation = BestImplementation(),
+                                                       std::vector<KeptChoices>* kept = nullptr);
 
 }  // namespace sub1quant

@@ -11,6 +11,7 @@
 #include "quant/eval/corpus.h"
 #include "quant/eval/tokenizer.h"
 #include "quant/model/gemma4_config.h"
+#include "quant/model/model_identity.h"
 #include "quant/model/quantizable.h"
 #include "quant/model/safetensors.h"
 #include "quant/model/tensor_digest.h"
@@ -164,15 +165,11 @@ absl::Status CheckTargets(const JobSpecification& specification, const Inspectio
   return absl::OkStatus();
 }
 
-std::string ModelIdentity(const TensorInventory& inventory, const std::string& config_sha256) {
-  Sha256 digest;
-  digest.UpdateField(config_sha256);
-  for (const ModelFile& file : inventory.files) {
-    digest.UpdateField(file.name);
-    digest.UpdateField(file.header_sha256);
-    digest.UpdateField(file.identity);
-  }
-  return digest.HexDigest();
+// A file beyond its bound is a bad model, and no shortage that passes.
+absl::StatusOr<std::string> ReadSmallFile(ModelSource& model, const std::string& name, uint64_t max_bytes) {
+  absl::StatusOr<std::string> bytes = ReadModelFile(model, name, max_bytes);
+  if (!absl::IsResourceExhausted(bytes.status())) return bytes;
+  return absl::InvalidArgumentError(bytes.status().message());
 }
 
 // Every tensor that the forward pass reads must be there, with the shape that it needs, before any work starts.
@@ -195,7 +192,7 @@ double WindowSeconds(const TensorInventory& inventory, int64_t window) {
 absl::Status CountTokens(const JobSpecification& specification, const Gemma4Config& config, ModelSource& model,
                          BlobStore& blobs, Inspection* inspection) {
   SUB1QUANT_ASSIGN_OR_RETURN(const std::string tokenizer_json,
-                             ReadModelFile(model, "tokenizer.json", kMaxTokenizerBytes));
+                             ReadSmallFile(model, "tokenizer.json", kMaxTokenizerBytes));
   absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::Parse(tokenizer_json);
   SUB1QUANT_RETURN_IF_ERROR(Annotate(tokenizer.status(), "tokenizer.json"));
   SUB1QUANT_ASSIGN_OR_RETURN(const std::string text, blobs.Get(specification.corpus_sha256));
@@ -233,7 +230,7 @@ absl::StatusOr<InspectResult> Inspect(const JobSpecification& specification, Mod
   SUB1QUANT_RETURN_IF_ERROR(SelectTensors(specification, inventory, &result));
   if (Searches(specification)) SUB1QUANT_RETURN_IF_ERROR(CheckTargets(specification, inspection));
 
-  const absl::StatusOr<std::string> config_json = ReadModelFile(model, "config.json", kMaxConfigBytes);
+  const absl::StatusOr<std::string> config_json = ReadSmallFile(model, "config.json", kMaxConfigBytes);
   if (config_json.ok()) inspection.facts.config_sha256 = Sha256Hex(*config_json);
   inspection.model_identity = ModelIdentity(inventory, inspection.facts.config_sha256);
   absl::StatusOr<Gemma4Config> config =
@@ -251,7 +248,7 @@ absl::StatusOr<InspectResult> Inspect(const JobSpecification& specification, Mod
   }
   SUB1QUANT_RETURN_IF_ERROR(DigestKept(inventory, model, &inspection));
   if (inspection.facts.selection == "text-only")
-    result.warnings.push_back("selection: text-only (no key contains 'language_model')");
+    result.warnings.emplace_back("selection: text-only (no key contains 'language_model')");
   return result;
 }
 

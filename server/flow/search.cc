@@ -10,7 +10,7 @@ namespace sub1quant {
 namespace {
 
 // Of one CPU core with the five published formats: for the order of tasks and the time left, nothing else.
-constexpr double kSearchWeightsPerSecond = 1.5e7;
+constexpr double kSearchWeightsPerSecond = 3e8;
 constexpr double kMinActivationWeight = 0.05, kMaxActivationWeight = 20;
 
 }  // namespace

@@ -23,7 +23,7 @@ absl::Status CheckDigest(const std::string& sha256) {
 
 grpc::Status BlobServiceImpl::StatBlob(grpc::ServerContext* call, const v1::StatBlobRequest* request,
                                        v1::StatBlobResponse* response) {
-  return HandleCall("StatBlob", context_.clock, metrics_, *call, [&]() -> absl::Status {
+  return HandleCall("StatBlob", context_, metrics_, *call, [&]() -> absl::Status {
     SUB1QUANT_RETURN_IF_ERROR(CheckDigest(request->sha256()));
     SUB1QUANT_ASSIGN_OR_RETURN(const uint64_t size, context_.blobs.Size(request->sha256()));
     response->set_size(size);
@@ -50,7 +50,7 @@ absl::Status BlobServiceImpl::Get(const v1::GetBlobRequest& request, grpc::Serve
 
 grpc::Status BlobServiceImpl::GetBlob(grpc::ServerContext* call, const v1::GetBlobRequest* request,
                                       grpc::ServerWriter<v1::GetBlobResponse>* writer) {
-  return HandleCall("GetBlob", context_.clock, metrics_, *call, [&] { return Get(*request, *writer); });
+  return HandleCall("GetBlob", context_, metrics_, *call, [&] { return Get(*request, *writer); });
 }
 
 absl::Status BlobServiceImpl::Put(grpc::ServerContext& call, grpc::ServerReader<v1::PutBlobRequest>& reader,
@@ -84,7 +84,7 @@ absl::Status BlobServiceImpl::Put(grpc::ServerContext& call, grpc::ServerReader<
 
 grpc::Status BlobServiceImpl::PutBlob(grpc::ServerContext* call, grpc::ServerReader<v1::PutBlobRequest>* reader,
                                       v1::PutBlobResponse* response) {
-  return HandleCall("PutBlob", context_.clock, metrics_, *call, [&] { return Put(*call, *reader, *response); });
+  return HandleCall("PutBlob", context_, metrics_, *call, [&] { return Put(*call, *reader, *response); });
 }
 
 absl::StatusOr<std::shared_ptr<ModelSource>> BlobServiceImpl::Model(const v1::ModelReference& reference) {
@@ -104,7 +104,7 @@ absl::StatusOr<std::shared_ptr<ModelSource>> BlobServiceImpl::Model(const v1::Mo
 
 grpc::Status BlobServiceImpl::ListModelFiles(grpc::ServerContext* call, const v1::ListModelFilesRequest* request,
                                              v1::ListModelFilesResponse* response) {
-  return HandleCall("ListModelFiles", context_.clock, metrics_, *call, [&]() -> absl::Status {
+  return HandleCall("ListModelFiles", context_, metrics_, *call, [&]() -> absl::Status {
     SUB1QUANT_ASSIGN_OR_RETURN(const std::shared_ptr<ModelSource> model, Model(request->model()));
     SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<ModelSource::File> files, model->List());
     for (const ModelSource::File& file : files) {
@@ -137,7 +137,7 @@ absl::Status BlobServiceImpl::ReadRange(const v1::ReadModelRangeRequest& request
 
 grpc::Status BlobServiceImpl::ReadModelRange(grpc::ServerContext* call, const v1::ReadModelRangeRequest* request,
                                              grpc::ServerWriter<v1::ReadModelRangeResponse>* writer) {
-  return HandleCall("ReadModelRange", context_.clock, metrics_, *call, [&] { return ReadRange(*request, *writer); });
+  return HandleCall("ReadModelRange", context_, metrics_, *call, [&] { return ReadRange(*request, *writer); });
 }
 
 }  // namespace sub1quant

@@ -42,12 +42,12 @@ absl::Status JobServiceImpl::Submit(const v1::SubmitJobRequest& request, v1::Sub
 
 grpc::Status JobServiceImpl::SubmitJob(grpc::ServerContext* call, const v1::SubmitJobRequest* request,
                                        v1::SubmitJobResponse* response) {
-  return HandleCall("SubmitJob", context_.clock, metrics_, *call, [&] { return Submit(*request, *response); });
+  return HandleCall("SubmitJob", context_, metrics_, *call, [&] { return Submit(*request, *response); });
 }
 
 grpc::Status JobServiceImpl::GetJob(grpc::ServerContext* call, const v1::GetJobRequest* request,
                                     v1::GetJobResponse* response) {
-  return HandleCall("GetJob", context_.clock, metrics_, *call, [&]() -> absl::Status {
+  return HandleCall("GetJob", context_, metrics_, *call, [&]() -> absl::Status {
     SUB1QUANT_ASSIGN_OR_RETURN(const JobRecord record, context_.store.GetJob(request->job()));
     SUB1QUANT_ASSIGN_OR_RETURN(*response->mutable_job(), MakeJob(context_.store, record, true, WallSeconds()));
     return absl::OkStatus();
@@ -56,7 +56,7 @@ grpc::Status JobServiceImpl::GetJob(grpc::ServerContext* call, const v1::GetJobR
 
 grpc::Status JobServiceImpl::ListJobs(grpc::ServerContext* call, const v1::ListJobsRequest*,
                                       v1::ListJobsResponse* response) {
-  return HandleCall("ListJobs", context_.clock, metrics_, *call, [&]() -> absl::Status {
+  return HandleCall("ListJobs", context_, metrics_, *call, [&]() -> absl::Status {
     SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<JobRecord> records, context_.store.ListJobs());
     for (const JobRecord& record : records) {
       SUB1QUANT_ASSIGN_OR_RETURN(*response->add_jobs(), MakeJob(context_.store, record, false, WallSeconds()));
@@ -92,18 +92,18 @@ absl::Status JobServiceImpl::Watch(grpc::ServerContext& call, const v1::WatchJob
 
 grpc::Status JobServiceImpl::WatchJob(grpc::ServerContext* call, const v1::WatchJobRequest* request,
                                       grpc::ServerWriter<v1::WatchJobResponse>* writer) {
-  return HandleCall("WatchJob", context_.clock, metrics_, *call, [&] { return Watch(*call, *request, *writer); });
+  return HandleCall("WatchJob", context_, metrics_, *call, [&] { return Watch(*call, *request, *writer); });
 }
 
 grpc::Status JobServiceImpl::CancelJob(grpc::ServerContext* call, const v1::CancelJobRequest* request,
                                        v1::CancelJobResponse*) {
-  return HandleCall("CancelJob", context_.clock, metrics_, *call,
+  return HandleCall("CancelJob", context_, metrics_, *call,
                     [&] { return context_.store.RequestCancel(request->job()); });
 }
 
 grpc::Status JobServiceImpl::DeleteJob(grpc::ServerContext* call, const v1::DeleteJobRequest* request,
                                        v1::DeleteJobResponse*) {
-  return HandleCall("DeleteJob", context_.clock, metrics_, *call, [&]() -> absl::Status {
+  return HandleCall("DeleteJob", context_, metrics_, *call, [&]() -> absl::Status {
     SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<std::string> orphans, context_.store.DeleteJob(request->job()));
     for (const std::string& sha256 : orphans) {
       const absl::Status status = context_.blobs.Delete(sha256);
@@ -115,7 +115,7 @@ grpc::Status JobServiceImpl::DeleteJob(grpc::ServerContext* call, const v1::Dele
 
 grpc::Status JobServiceImpl::GetServerInfo(grpc::ServerContext* call, const v1::GetServerInfoRequest*,
                                            v1::GetServerInfoResponse* response) {
-  return HandleCall("GetServerInfo", context_.clock, metrics_, *call, [&] {
+  return HandleCall("GetServerInfo", context_, metrics_, *call, [&] {
     response->set_version(Version());
     response->set_commit(Commit());
     for (const auto& [name, unused] : context_.model_roots) response->add_model_roots(name);
@@ -125,7 +125,7 @@ grpc::Status JobServiceImpl::GetServerInfo(grpc::ServerContext* call, const v1::
 
 grpc::Status JobServiceImpl::ListWorkers(grpc::ServerContext* call, const v1::ListWorkersRequest*,
                                          v1::ListWorkersResponse* response) {
-  return HandleCall("ListWorkers", context_.clock, metrics_, *call, [&]() -> absl::Status {
+  return HandleCall("ListWorkers", context_, metrics_, *call, [&]() -> absl::Status {
     SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<WorkerRecord> workers, context_.store.Workers(context_.clock.Now()));
     for (const WorkerRecord& worker : workers) *response->add_workers() = MakeWorkerStatus(worker);
     return absl::OkStatus();
@@ -134,7 +134,7 @@ grpc::Status JobServiceImpl::ListWorkers(grpc::ServerContext* call, const v1::Li
 
 grpc::Status JobServiceImpl::DrainWorker(grpc::ServerContext* call, const v1::DrainWorkerRequest* request,
                                          v1::DrainWorkerResponse*) {
-  return HandleCall("DrainWorker", context_.clock, metrics_, *call,
+  return HandleCall("DrainWorker", context_, metrics_, *call,
                     [&] { return context_.store.DrainWorker(request->name()); });
 }
 

@@ -17,12 +17,6 @@ constexpr int kMaxTasks = 64;
 constexpr size_t kMaxMessage = 4000;
 constexpr std::chrono::milliseconds kAcquireTick{500};
 
-absl::StatusOr<WorkerId> IdOf(const v1::WorkerIdentity& worker) {
-  if (worker.session().empty() || worker.session().size() > 64 || worker.name().size() > 256)
-    return absl::InvalidArgumentError("worker: a session of 1 to 64 characters and a name of at most 256");
-  return WorkerId{worker.name(), worker.session(), worker.device(), worker.version()};
-}
-
 std::string StageOf(const v1::Task& task) {
   if (task.has_search()) return "search";
   if (task.has_pack()) return "pack";
@@ -48,9 +42,16 @@ bool IsFinal(absl::StatusCode code) {
 
 }  // namespace
 
+absl::StatusOr<WorkerId> WorkerServiceImpl::Hear(const v1::WorkerIdentity& worker) {
+  if (worker.session().empty() || worker.session().size() > 64 || worker.name().size() > 256)
+    return absl::InvalidArgumentError("worker: a session of 1 to 64 characters and a name of at most 256");
+  metrics_.WorkerHeard(worker.session());
+  return WorkerId{worker.name(), worker.session(), worker.device(), worker.version()};
+}
+
 absl::Status WorkerServiceImpl::WaitForWork(grpc::ServerContext& call, const v1::AcquireRequest& request,
                                             v1::AcquireResponse& response) {
-  SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, IdOf(request.worker()));
+  SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, Hear(request.worker()));
   const LongPolls::Place place(polls_);
   if (!place) return absl::ResourceExhaustedError("too many waiting workers; try again");
   AcquireQuery query{worker,
@@ -74,6 +75,7 @@ absl::Status WorkerServiceImpl::WaitForWork(grpc::ServerContext& call, const v1:
       if (!lease.mutable_task()->ParseFromString(granted.payload)) return absl::DataLossError("task in the store");
       lease.set_description(granted.description);
       lease.set_attempt(granted.attempt);
+      lease.set_expected_seconds(granted.cost);
     }
     const SteadyTime now = context_.clock.Now();
     if (!leases.empty()) metrics_.LeasesGranted(static_cast<int>(leases.size()));
@@ -85,14 +87,13 @@ absl::Status WorkerServiceImpl::WaitForWork(grpc::ServerContext& call, const v1:
 
 grpc::Status WorkerServiceImpl::Acquire(grpc::ServerContext* call, const v1::AcquireRequest* request,
                                         v1::AcquireResponse* response) {
-  return HandleCall("Acquire", context_.clock, metrics_, *call,
-                    [&] { return WaitForWork(*call, *request, *response); });
+  return HandleCall("Acquire", context_, metrics_, *call, [&] { return WaitForWork(*call, *request, *response); });
 }
 
 grpc::Status WorkerServiceImpl::Renew(grpc::ServerContext* call, const v1::RenewRequest* request,
                                       v1::RenewResponse* response) {
-  return HandleCall("Renew", context_.clock, metrics_, *call, [&]() -> absl::Status {
-    SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, IdOf(request->worker()));
+  return HandleCall("Renew", context_, metrics_, *call, [&]() -> absl::Status {
+    SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, Hear(request->worker()));
     std::vector<std::string> held;
     for (const v1::RenewRequest::Held& lease : request->leases()) held.push_back(lease.lease_id());
     SUB1QUANT_ASSIGN_OR_RETURN(const RenewAnswer answer, context_.store.Renew(worker, held, context_.clock.Now()));
@@ -105,7 +106,7 @@ grpc::Status WorkerServiceImpl::Renew(grpc::ServerContext* call, const v1::Renew
 }
 
 absl::Status WorkerServiceImpl::AcceptResult(const v1::CompleteRequest& request) {
-  SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, IdOf(request.worker()));
+  SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, Hear(request.worker()));
   SUB1QUANT_ASSIGN_OR_RETURN(const TaskResult result, FromProto(request.result()));
   SUB1QUANT_ASSIGN_OR_RETURN(const std::string payload, context_.store.LeasedPayload(request.lease_id()));
   v1::Task task_proto;
@@ -120,7 +121,7 @@ absl::Status WorkerServiceImpl::AcceptResult(const v1::CompleteRequest& request)
 
 grpc::Status WorkerServiceImpl::Complete(grpc::ServerContext* call, const v1::CompleteRequest* request,
                                          v1::CompleteResponse*) {
-  return HandleCall("Complete", context_.clock, metrics_, *call, [&] {
+  return HandleCall("Complete", context_, metrics_, *call, [&] {
     const absl::Status status = AcceptResult(*request);
     if (absl::IsFailedPrecondition(status)) metrics_.LostLeaseRejected("complete");
     return status;
@@ -128,12 +129,12 @@ grpc::Status WorkerServiceImpl::Complete(grpc::ServerContext* call, const v1::Co
 }
 
 grpc::Status WorkerServiceImpl::Fail(grpc::ServerContext* call, const v1::FailRequest* request, v1::FailResponse*) {
-  return HandleCall("Fail", context_.clock, metrics_, *call, [&]() -> absl::Status {
-    SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, IdOf(request->worker()));
+  return HandleCall("Fail", context_, metrics_, *call, [&]() -> absl::Status {
+    SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, Hear(request->worker()));
     const auto code = static_cast<absl::StatusCode>(request->code());
     if (code == absl::StatusCode::kOk) return absl::InvalidArgumentError("code: a failure is not OK");
-    const absl::Status error(code, Shortened(request->message()));
-    spdlog::warn("worker {}: task failed: {}", worker.name, std::string(error.message()));
+    spdlog::warn("worker {}: task failed: {}", worker.name, Shortened(request->message()));
+    const absl::Status error(code, Shortened(context_.paths.Shown(request->message())));
     const absl::Status status = context_.store.Fail(worker, request->lease_id(), error, IsFinal(code));
     if (absl::IsFailedPrecondition(status)) metrics_.LostLeaseRejected("fail");
     if (status.ok()) metrics_.AttemptFailed(GrpcCodeName(static_cast<grpc::StatusCode>(request->code())));
@@ -143,11 +144,12 @@ grpc::Status WorkerServiceImpl::Fail(grpc::ServerContext* call, const v1::FailRe
 
 grpc::Status WorkerServiceImpl::Release(grpc::ServerContext* call, const v1::ReleaseRequest* request,
                                         v1::ReleaseResponse* response) {
-  return HandleCall("Release", context_.clock, metrics_, *call, [&]() -> absl::Status {
-    SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, IdOf(request->worker()));
+  return HandleCall("Release", context_, metrics_, *call, [&]() -> absl::Status {
+    SUB1QUANT_ASSIGN_OR_RETURN(const WorkerId worker, Hear(request->worker()));
     SUB1QUANT_ASSIGN_OR_RETURN(
         const int released, context_.store.Release(worker, {request->lease_ids().begin(), request->lease_ids().end()}));
     response->set_released(released);
+    if (!request->exit_reason().empty()) metrics_.WorkerExited(worker.session, request->exit_reason());
     return absl::OkStatus();
   });
 }

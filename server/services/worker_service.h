@@ -23,6 +23,8 @@ class WorkerServiceImpl final : public v1::WorkerService::Service {
   grpc::Status Release(grpc::ServerContext*, const v1::ReleaseRequest*, v1::ReleaseResponse*) override;
 
  private:
+  // The caller, from whom the server has now heard; InvalidArgument if it does not say who it is.
+  absl::StatusOr<WorkerId> Hear(const v1::WorkerIdentity& worker);
   absl::Status WaitForWork(grpc::ServerContext& call, const v1::AcquireRequest& request, v1::AcquireResponse& response);
   absl::Status AcceptResult(const v1::CompleteRequest& request);
 

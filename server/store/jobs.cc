@@ -112,6 +112,15 @@ absl::StatusOr<std::vector<JobRecord>> SqliteStore::ListJobs() {
   return ReadJobs(statement);
 }
 
+absl::StatusOr<std::vector<JobRecord>> SqliteStore::ActiveJobs() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  // The condition in the words of the index job_active.
+  SUB1QUANT_ASSIGN_OR_RETURN(
+      Statement statement,
+      database_->Query(absl::StrCat(kSelectJobs, "WHERE state IN ('accepted', 'running') ORDER BY seq")));
+  return ReadJobs(statement);
+}
+
 absl::StatusOr<std::vector<OutputRecord>> SqliteStore::Outputs(const std::string& job) {
   const std::lock_guard<std::mutex> lock(mutex_);
   SUB1QUANT_RETURN_IF_ERROR(StateOf(job).status());

@@ -26,15 +26,15 @@ absl::StatusOr<std::vector<GrantedLease>> SqliteStore::FindGranted(const Acquire
   SUB1QUANT_ASSIGN_OR_RETURN(
       Statement statement,
       database_->Query(
-          "SELECT attempt.lease_id, task.payload, task.description, attempt.attempt_no "
+          "SELECT attempt.lease_id, task.payload, task.description, attempt.attempt_no, task.cost "
           "FROM attempt JOIN task ON task.id = attempt.task "
           "WHERE attempt.session = ? AND attempt.request_id = ? AND attempt.state = 'active' ORDER BY attempt.rowid",
           query.worker.session, query.request_id));
   while (true) {
     SUB1QUANT_ASSIGN_OR_RETURN(const bool row, statement.Step());
     if (!row) return leases;
-    leases.push_back(
-        {statement.Bytes(0), statement.Bytes(1), statement.Bytes(2), static_cast<int>(statement.Integer(3))});
+    leases.push_back({statement.Bytes(0), statement.Bytes(1), statement.Bytes(2),
+                      static_cast<int>(statement.Integer(3)), statement.Real(4)});
   }
 }
 
@@ -77,12 +77,13 @@ absl::StatusOr<GrantedLease> SqliteStore::Grant(const AcquireQuery& query, int64
     SUB1QUANT_ASSIGN_OR_RETURN(
         Statement statement,
         database_->Query(
-            "SELECT payload, description, (SELECT count(*) FROM attempt WHERE task = ?1) FROM task WHERE id = ?1",
+            "SELECT payload, description, (SELECT count(*) FROM attempt WHERE task = ?1), cost FROM task WHERE id = ?1",
             task));
     SUB1QUANT_RETURN_IF_ERROR(statement.Step().status());
     lease.payload = statement.Bytes(0);
     lease.description = statement.Bytes(1);
     lease.attempt = static_cast<int>(statement.Integer(2)) + 1;
+    lease.cost = statement.Real(3);
   }
   SUB1QUANT_RETURN_IF_ERROR(database_->Execute("UPDATE task SET state = 'leased' WHERE id = ?", task).status());
   SUB1QUANT_RETURN_IF_ERROR(
@@ -141,8 +142,9 @@ absl::StatusOr<RenewAnswer> SqliteStore::Renew(const WorkerId& worker, const std
 
 absl::StatusOr<std::vector<std::string>> SqliteStore::ActiveLeases(const std::string& session) {
   SUB1QUANT_ASSIGN_OR_RETURN(Statement statement,
-                             database_->Query("SELECT lease_id FROM attempt WHERE state = 'active' "
-                                              "AND (?1 = '' OR session = ?1) ORDER BY rowid",
+                             // For the order SQLite would rather read the whole table than sort these few.
+                             database_->Query("SELECT lease_id FROM attempt INDEXED BY attempt_active "
+                                              "WHERE state = 'active' AND (?1 = '' OR session = ?1) ORDER BY rowid",
                                               session));
   std::vector<std::string> leases;
   while (true) {

@@ -142,7 +142,9 @@ absl::Status SqliteStore::Fail(const WorkerId& worker, const std::string& lease_
   const std::lock_guard<std::mutex> lock(mutex_);
   SUB1QUANT_RETURN_IF_ERROR(Meet(worker, clock_.Now()));
   SUB1QUANT_ASSIGN_OR_RETURN(Transaction transaction, Begin());
-  SUB1QUANT_ASSIGN_OR_RETURN(const AttemptRow attempt, FindActive(worker, lease_id));
+  SUB1QUANT_ASSIGN_OR_RETURN(const AttemptRow attempt, FindAttempt(lease_id));
+  if (attempt.session != worker.session) return Lost();
+  if (attempt.state == "failed") return absl::OkStatus();  // its answer was lost
   SUB1QUANT_RETURN_IF_ERROR(EndAttempt(lease_id, "failed"));
   SUB1QUANT_RETURN_IF_ERROR(Charge(attempt, error, final));
   SUB1QUANT_RETURN_IF_ERROR(AddEvent(

@@ -110,10 +110,19 @@ CREATE TABLE worker(
 CREATE INDEX worker_name ON worker(name);
 )sql";
 
+// Not part of the schema's version: an older program keeps them and does not need them.
+constexpr char kIndices[] = R"sql(
+CREATE INDEX IF NOT EXISTS job_active ON job(seq) WHERE state IN ('accepted', 'running');
+)sql";
+
 absl::StatusOr<int64_t> ReadVersion(Database& database) {
   SUB1QUANT_ASSIGN_OR_RETURN(Statement statement, database.Query("PRAGMA user_version"));
   SUB1QUANT_RETURN_IF_ERROR(statement.Step().status());
   return statement.Integer(0);
+}
+
+absl::Status WriteVersion(Database& database) {
+  return database.RunScript(absl::StrCat("PRAGMA user_version = ", kSchemaVersion).c_str());
 }
 
 absl::Status SetUpConnection(Database& database) {
@@ -133,11 +142,15 @@ absl::Status PrepareSchema(Database& database) {
                                                       kSchemaVersion, "; use the newer program"));
   }
   SUB1QUANT_RETURN_IF_ERROR(SetUpConnection(database));
-  if (version == kSchemaVersion) return absl::OkStatus();
   SUB1QUANT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database));
-  SUB1QUANT_RETURN_IF_ERROR(database.RunScript(kSchema));
-  SUB1QUANT_RETURN_IF_ERROR(database.RunScript(absl::StrCat("PRAGMA user_version = ", kSchemaVersion).c_str()));
+  if (version != kSchemaVersion) {
+    SUB1QUANT_RETURN_IF_ERROR(database.RunScript(kSchema));
+    SUB1QUANT_RETURN_IF_ERROR(WriteVersion(database));
+  }
+  SUB1QUANT_RETURN_IF_ERROR(database.RunScript(kIndices));
   return transaction.Commit();
 }
+
+absl::Status ProbeWrite(Database& database) { return WriteVersion(database); }
 
 }  // namespace sub1quant

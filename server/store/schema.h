@@ -9,4 +9,7 @@ namespace sub1quant {
 // program.
 absl::Status PrepareSchema(Database& database);
 
+// Writes a page that changes nothing (the version of the schema once more): whether the disk takes it.
+absl::Status ProbeWrite(Database& database);
+
 }  // namespace sub1quant

@@ -74,6 +74,13 @@ absl::StatusOr<Statement> Database::Prepare(const std::string& sql) {
   return Statement(this, handle);
 }
 
+int64_t Database::Steps() const {
+  int64_t steps = 0;
+  for (const auto& [sql, statement] : statements_)
+    steps += sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, /*resetFlg=*/0);
+  return steps;
+}
+
 absl::Status Database::RunScript(const char* sql) {
   const int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr);
   return code == SQLITE_OK ? absl::OkStatus() : Error(code);

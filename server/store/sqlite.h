@@ -85,6 +85,8 @@ class Database {
   absl::Status RunScript(const char* sql);
 
   int64_t LastInsertId() const { return sqlite3_last_insert_rowid(handle_); }
+  // Steps of SQLite's machine in all kept statements so far: what work they cost, the same on every computer.
+  int64_t Steps() const;
   int64_t TotalChanges() const { return sqlite3_total_changes64(handle_); }
   absl::Status Error(int code) const;
 

@@ -58,6 +58,7 @@ absl::Status SqliteStore::Load() {
 absl::Status SqliteStore::Commit(Transaction& transaction) {
   const bool changed = transaction.Changed();
   SUB1QUANT_RETURN_IF_ERROR(transaction.Commit());
+  written_ = changed;
   if (!changed) return absl::OkStatus();
   {
     const std::lock_guard<std::mutex> lock(change_mutex_);
@@ -83,8 +84,14 @@ void SqliteStore::WaitForChange(uint64_t seen, std::chrono::milliseconds timeout
 
 absl::Status SqliteStore::Ping() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  SUB1QUANT_ASSIGN_OR_RETURN(Statement statement, database_->Query("SELECT 1 FROM job LIMIT 1"));
-  return statement.Step().status();
+  {
+    SUB1QUANT_ASSIGN_OR_RETURN(Statement statement, database_->Query("SELECT 1 FROM job LIMIT 1"));
+    SUB1QUANT_RETURN_IF_ERROR(statement.Step().status());
+  }
+  if (written_) return absl::OkStatus();
+  SUB1QUANT_RETURN_IF_ERROR(ProbeWrite(*database_));
+  written_ = true;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<StateStore>> OpenSqliteStore(const Clock& clock, IdGenerator& ids,

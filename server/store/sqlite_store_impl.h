@@ -40,6 +40,7 @@ class SqliteStore final : public StateStore {
   absl::StatusOr<Created> CreateJob(const JobRecord& job, const std::vector<StageKey>& stages) override;
   absl::StatusOr<JobRecord> GetJob(const std::string& id) override;
   absl::StatusOr<std::vector<JobRecord>> ListJobs() override;
+  absl::StatusOr<std::vector<JobRecord>> ActiveJobs() override;
   absl::StatusOr<std::vector<StageRecord>> Stages(const std::string& job) override;
   absl::StatusOr<std::vector<OutputRecord>> Outputs(const std::string& job) override;
   absl::Status RequestCancel(const std::string& job) override;
@@ -98,7 +99,10 @@ class SqliteStore final : public StateStore {
   };
 
   // Everything below is called with mutex_ held, what writes inside a transaction.
-  absl::StatusOr<Transaction> Begin() { return Transaction::Begin(*database_); }
+  absl::StatusOr<Transaction> Begin() {
+    written_ = false;
+    return Transaction::Begin(*database_);
+  }
   absl::Status Commit(Transaction& transaction);
   double WallSeconds() const;
 
@@ -142,6 +146,7 @@ class SqliteStore final : public StateStore {
 
   std::mutex mutex_;
   std::unique_ptr<Database> database_;
+  bool written_ = false;                         // the last transaction was committed
   std::map<std::string, SteadyTime> deadlines_;  // by lease id
   struct Seen {
     WorkerId worker;

@@ -97,6 +97,7 @@ struct AcquireQuery {
 struct GrantedLease {
   std::string lease_id, payload, description;
   int attempt = 1;
+  double cost = 0;  // of the task
 };
 
 struct RenewAnswer {
@@ -130,7 +131,9 @@ class StateStore {
   // AlreadyExists.
   virtual absl::StatusOr<Created> CreateJob(const JobRecord& job, const std::vector<StageKey>& stages) = 0;
   virtual absl::StatusOr<JobRecord> GetJob(const std::string& id) = 0;
-  virtual absl::StatusOr<std::vector<JobRecord>> ListJobs() = 0;                        // newest first
+  virtual absl::StatusOr<std::vector<JobRecord>> ListJobs() = 0;  // newest first
+  // Those that have not ended, oldest first. Costs nothing for the others.
+  virtual absl::StatusOr<std::vector<JobRecord>> ActiveJobs() = 0;
   virtual absl::StatusOr<std::vector<StageRecord>> Stages(const std::string& job) = 0;  // in the order of CreateJob
   virtual absl::StatusOr<std::vector<OutputRecord>> Outputs(const std::string& job) = 0;
   // Marks; the conductor ends the job. No effect on a job that has ended.
@@ -167,7 +170,8 @@ class StateStore {
   virtual absl::Status Complete(const WorkerId& worker, const std::string& lease_id, const std::string& result,
                                 double seconds) = 0;
   // `final`: trying again cannot help; the job is to fail with this error (see FailedTask). Else the attempt is
-  // charged; the task is quarantined after 3 charged attempts.
+  // charged; the task is quarantined after 3 charged attempts. The same lease's failure again is OK and changes
+  // nothing.
   virtual absl::Status Fail(const WorkerId& worker, const std::string& lease_id, const absl::Status& error,
                             bool final) = 0;
   // Uncharged. Empty: all leases of the session. Returns how many.
@@ -193,6 +197,7 @@ class StateStore {
   // Changes with every commit; WaitForChange returns when it differs from `seen` or `timeout` has passed.
   virtual uint64_t ChangeCount() = 0;
   virtual void WaitForChange(uint64_t seen, std::chrono::milliseconds timeout) = 0;
+  // OK if the store can be read, and written as far as is known: after a transaction that was not committed it tries.
   virtual absl::Status Ping() = 0;
 };
 

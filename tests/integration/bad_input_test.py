@@ -117,6 +117,17 @@ class BadInput(support.Case):
         path.write_text(json.dumps(tokenizer))
         self.scoring_refused(words=["WordPiece"])
 
+    def test_shape_that_contradicts_the_configuration(self):
+        """Once found by the first worker that loaded the model, after the whole search."""
+        tensors = support.read_safetensors(self.weights)
+        key = "model.language_model.layers.0.self_attn.q_proj.weight"
+        dtype, shape, data = tensors[key]
+        tensors[key] = (dtype, shape[::-1], data)
+        support.write_safetensors(self.weights, tensors)
+        self.scoring_refused(words=[key, "[256,128]", "[128,256]"])
+        done = self.sub1quant("inspect", self.model)
+        self.assertIn(f"this model cannot be scored: tensor '{key}' has shape [256,128]", done.stdout)
+
     def test_missing_tokenizer(self):
         (self.model / "tokenizer.json").unlink()
         self.scoring_refused(words=["tokenizer.json"])
@@ -156,6 +167,8 @@ class BadInput(support.Case):
                                  (["--group-size", "100"], ["100"]), (["--target-bpw", "-1"], ["-1"]),
                                  (["--target-bpw", "nan"], ["nan"]), (["--allocator", "best"], ["best"]),
                                  (["--window", "1"], ["window"]), (["--dtype", "float8"], ["float8"]),
+                                 (["--threads", "0"], ["--threads 0"]), (["--workers", "0"], ["--workers 0"]),
+                                 (["--window", "99999999999999999999"], ["99999999999999999999"]),
                                  (["--pin", "x"], ["x"]), (["--pin", "(=keep"], ["("])):
             with self.subTest(arguments):
                 self.run_refused("--no-eval", *arguments, words=words)

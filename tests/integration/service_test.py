@@ -1,8 +1,13 @@
 """The service as on a fleet: server, workers and client as separate processes, with and without shared storage."""
+import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
+import threading
+import time
+import urllib.error
 import urllib.request
 
 import support
@@ -91,6 +96,83 @@ class Service(support.Case):
         self.refused("watch", "0" * 32, code=4)
         stages = json.loads(self.sub1quant("status", job, "--json").stdout)["stages"]
         self.assertLess(sum(stage["seconds"] for stage in stages), 60)
+
+    def wait_for(self, what):
+        deadline = time.monotonic() + 120
+        while not what():
+            self.assertLess(time.monotonic(), deadline, "nothing happens")
+            time.sleep(0.1)
+
+    def test_a_worker_whose_task_hangs_ends_with_75_and_the_next_one_does_the_work(self):
+        _, metrics = self.start_server()
+        job = json.loads(self.sub1quant("submit", "--model", "models/gemma4-tiny", "--no-eval", "--json").stdout)["job"]
+        self.environment["SUB1QUANT_FAILPOINT"] = "worker.execute=hang@3"
+        hung = self.start_worker("hung", "--stall-seconds", 1)
+        self.assertIn("stalled", hung.stderr.read())
+        self.assertEqual(hung.wait(timeout=60), 75)
+        del self.environment["SUB1QUANT_FAILPOINT"]
+        self.start_worker("next")
+        self.sub1quant("watch", job)
+        self.assertIn('sub1quant_worker_exits_total{reason="stalled"} 1', self.get(metrics, "/metrics"))
+
+    def test_a_full_disk_holds_the_job_up_and_charges_nothing(self):
+        """Blobs and store on one small file system that is full when the worker begins."""
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small file system needs root")
+        data = self.directory / "data"
+        data.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", data], capture_output=True).returncode != 0:
+            self.skipTest("mounting is not allowed here")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(data)])
+        server, metrics = self.start_server()
+        drain = threading.Thread(target=server.stderr.read, daemon=True)
+        drain.start()
+        job = json.loads(self.sub1quant("submit", "--model", "models/gemma4-tiny", "--no-eval", "--json").stdout)["job"]
+        self.wait_for(lambda: "running" in self.sub1quant("status", job).stdout)
+        ballast = data / "ballast"
+        with open(ballast, "wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        worker = self.start_worker("w")
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(worker.stderr), daemon=True)
+        reader.start()
+        self.wait_for(lambda: any("no room" in line for line in lines))
+
+        def ready():
+            try:
+                return self.get(metrics, "/readyz").startswith("ok")
+            except urllib.error.HTTPError as error:
+                self.assertEqual(error.code, 503)
+                return False
+        self.wait_for(lambda: not ready())
+        self.assertIn("running", self.sub1quant("status", job).stdout)
+        ballast.unlink()
+        self.wait_for(ready)
+        self.sub1quant("watch", job)
+        text = self.get(metrics, "/metrics")
+        self.assertNotIn("sub1quant_attempts_failed_total{", text)
+        self.assertNotIn('state="quarantined"', text)
+        self.sub1quant("download", job, "--out", self.directory / "out")
+        self.sub1quant("verify", self.directory / "out")
+
+    def test_a_taken_port_is_one_line(self):
+        self.start_server()
+        done = subprocess.run([support.BIN / "sub1quant-server", "--listen", self.environment["SUB1QUANT_SERVER"], "--data",
+                               self.directory / "other"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"\Asub1quant-server: error: cannot listen on 127[^\n]*\n\Z")
+
+    def test_an_error_does_not_tell_where_models_lie(self):
+        self.start_server()
+        self.start_worker("w", "--model-root", f"models={support.TESTDATA}")
+        job = json.loads(self.sub1quant("submit", "--model", "models/wikitext-2", "--no-eval", "--json").stdout)["job"]
+        done = self.sub1quant("watch", job, code=1)
+        self.assertNotIn(str(support.TESTDATA), done.stdout + done.stderr)
+        done = self.sub1quant("submit", "--model", "models/none", "--no-eval", code=4)
+        self.assertIn("models/none", done.stderr)
+        self.assertNotIn(str(support.TESTDATA), done.stderr)
 
     def test_server_killed_and_restarted_under_a_waiting_client(self):
         server, _ = self.start_server()

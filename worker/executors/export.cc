@@ -49,7 +49,8 @@ absl::StatusOr<EncodedMatrix> ExportExecutor::EncodeAgain(Run& run, const Manife
   if (record == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat("model changed: tensor '", tensor.key, "' is gone"));
   }
-  SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded loaded, loader_.Load(*source, *record, "", run.context));
+  SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded loaded,
+                             resources_.tensors.Load(*source, *record, "", run.context));
   if (loaded.sha256 != tensor.tensor_sha256) {
     return absl::FailedPreconditionError(absl::StrCat("model changed: tensor '", tensor.key, "' has digest ",
                                                       loaded.sha256, ", the artifact was made from ",
@@ -59,7 +60,7 @@ absl::StatusOr<EncodedMatrix> ExportExecutor::EncodeAgain(Run& run, const Manife
   if (codec == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown format '", tensor.method, "'"));
   EncodeOptions options;
   options.group_size = run.manifest.group_size;
-  options.threads = resources_.threads;
+  options.threads = resources_.cpu.threads();
   options.keep_ignored_arrays = true;
   return codec->Encode(loaded.view, options);
 }

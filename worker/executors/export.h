@@ -5,7 +5,6 @@
 
 #include "quant/artifact/manifest.h"
 #include "worker/executors/resources.h"
-#include "worker/executors/tensor_loader.h"
 
 namespace sub1quant {
 
@@ -26,7 +25,6 @@ class ExportExecutor {
   absl::StatusOr<EncodedMatrix> EncodeAgain(Run& run, const ManifestTensor& tensor);
 
   Resources resources_;
-  TensorLoader loader_;
 };
 
 }  // namespace sub1quant

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/digest.h"
 #include "core/status.h"
+#include "quant/model/model_identity.h"
 #include "quant/model/safetensors.h"
 
 namespace sub1quant {
@@ -10,18 +11,10 @@ namespace {
 
 constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
 
-// As the coordinator's inspect step makes it (server/flow/inspect.cc); model_identity_test compares the two.
 absl::StatusOr<std::string> IdentityOf(ModelSource& source) {
   SUB1QUANT_ASSIGN_OR_RETURN(const TensorInventory inventory, ReadInventory(source));
   SUB1QUANT_ASSIGN_OR_RETURN(const std::string config, ReadModelFile(source, "config.json", kMaxConfigBytes));
-  Sha256 digest;
-  digest.UpdateField(Sha256Hex(config));
-  for (const ModelFile& file : inventory.files) {
-    digest.UpdateField(file.name);
-    digest.UpdateField(file.header_sha256);
-    digest.UpdateField(file.identity);
-  }
-  return digest.HexDigest();
+  return ModelIdentity(inventory, Sha256Hex(config));
 }
 
 }  // namespace

@@ -10,28 +10,44 @@ absl::StatusOr<PackResult> PackExecutor::Execute(const PackTask& task, TaskConte
   SUB1QUANT_RETURN_IF_ERROR(CheckGroupSize(task.group_size));
   const Codec* codec = FindCodec(task.method);
   if (codec == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown format '", task.method, "'"));
+  PackResult result;
+  SUB1QUANT_ASSIGN_OR_RETURN(const EncodedMatrix encoded, Encode(task, context, &result.tensor_sha256));
+  SUB1QUANT_RETURN_IF_ERROR(context.Check());
+  SUB1QUANT_ASSIGN_OR_RETURN(const BlobStore::Writer::Blob blob, Store(encoded));
+  resources_.metrics.TensorDone("pack", static_cast<uint64_t>(task.tensor.elements()), task.tensor.bytes, blob.size);
+
+  result.blob_sha256 = blob.sha256;
+  result.blob_bytes = blob.size;
+  result.stored_bytes = encoded.stored_bytes();
+  result.row = {task.method, codec->NominalBits(encoded.rows, encoded.cols, task.group_size), encoded.error};
+  return result;
+}
+
+absl::StatusOr<EncodedMatrix> PackExecutor::Encode(const PackTask& task, TaskContext& context,
+                                                   std::string* tensor_sha256) {
   SUB1QUANT_ASSIGN_OR_RETURN(const std::shared_ptr<ModelSource> source, resources_.models.Open(task.model));
   SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded tensor,
-                             loader_.Load(*source, task.tensor, task.file_identity, context));
-
+                             resources_.tensors.Load(*source, task.tensor, task.file_identity, context));
+  *tensor_sha256 = tensor.sha256;
+  const ThreadBudget::Grant grant = resources_.cpu.Take();
+  SUB1QUANT_RETURN_IF_ERROR(context.Check());
   EncodeOptions options;
   options.group_size = task.group_size;
-  options.threads = resources_.threads;
-  const absl::StatusOr<EncodedMatrix> encoded = resources_.coder.Encode(tensor.view, task.method, options);
+  options.threads = grant.threads();
+  absl::StatusOr<EncodedMatrix> encoded = resources_.coder.Encode(tensor.view, task.method, options);
   if (!encoded.ok()) return Annotate(encoded.status(), task.tensor.key);
-  SUB1QUANT_RETURN_IF_ERROR(context.Check());
+  return encoded;
+}
 
-  const std::string bytes = EncodedToBlob(*encoded);
-  SUB1QUANT_ASSIGN_OR_RETURN(const std::string sha256, PutBlob(resources_.blobs, bytes));
-  resources_.metrics.TensorDone("pack", static_cast<uint64_t>(task.tensor.elements()), task.tensor.bytes, bytes.size());
-
-  PackResult result;
-  result.tensor_sha256 = tensor.sha256;
-  result.blob_sha256 = sha256;
-  result.blob_bytes = bytes.size();
-  result.stored_bytes = encoded->stored_bytes();
-  result.row = {task.method, codec->NominalBits(tensor.view.rows, tensor.view.cols, task.group_size), encoded->error};
-  return result;
+absl::StatusOr<BlobStore::Writer::Blob> PackExecutor::Store(const EncodedMatrix& encoded) {
+  SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<BlobStore::Writer> writer, resources_.blobs.NewWriter());
+  {
+    const ThreadBudget::Grant grant = resources_.cpu.Take(1);
+    SUB1QUANT_RETURN_IF_ERROR(
+        WriteBlob(encoded, [&](const void* data, size_t size) { return writer->Append(data, size); }));
+  }
+  // Waits for the disk, while other tasks compute.
+  return writer->Commit();
 }
 
 }  // namespace sub1quant

@@ -2,18 +2,20 @@
 #pragma once
 
 #include "worker/executors/resources.h"
-#include "worker/executors/tensor_loader.h"
 
 namespace sub1quant {
 
+// Thread-safe.
 class PackExecutor {
  public:
   explicit PackExecutor(const Resources& resources) : resources_(resources) {}
   absl::StatusOr<PackResult> Execute(const PackTask& task, TaskContext& context);
 
  private:
+  absl::StatusOr<EncodedMatrix> Encode(const PackTask& task, TaskContext& context, std::string* tensor_sha256);
+  absl::StatusOr<BlobStore::Writer::Blob> Store(const EncodedMatrix& encoded);
+
   Resources resources_;
-  TensorLoader loader_;
 };
 
 }  // namespace sub1quant

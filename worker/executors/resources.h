@@ -2,8 +2,10 @@
 #pragma once
 
 #include "core/clock.h"
+#include "core/thread_budget.h"
 #include "quant/artifact/blob_store.h"
 #include "quant/device/matrix_coder.h"
+#include "worker/executors/tensor_loader.h"
 #include "worker/metrics.h"
 #include "worker/models.h"
 
@@ -15,7 +17,9 @@ struct Resources {
   BlobStore& blobs;
   WorkerMetrics& metrics;
   MatrixCoder& coder;
-  int threads = 1;
+  // Of which search and pack take what they compute on; scoring runs alone, on all of it.
+  ThreadBudget& cpu;
+  TensorLoader& tensors;
 };
 
 }  // namespace sub1quant

@@ -88,7 +88,7 @@ absl::Status ScoreExecutor::Prepare(const ScoreTask& task) {
   ScorerOptions options;
   options.dtype = task.dtype;
   options.device = device_;
-  options.threads = resources_.threads;
+  options.threads = resources_.cpu.threads();
   SUB1QUANT_ASSIGN_OR_RETURN(next->scorer, load_(*next->source, overlay, options));
   // Again: the weights were read in between.
   SUB1QUANT_RETURN_IF_ERROR(CheckModelIdentity(*next->source, task.model_identity));

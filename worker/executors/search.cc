@@ -8,9 +8,11 @@ absl::StatusOr<SearchResult> SearchExecutor::Execute(const SearchTask& task, Tas
   SUB1QUANT_RETURN_IF_ERROR(CheckGroupSize(task.group_size));
   SUB1QUANT_ASSIGN_OR_RETURN(const std::shared_ptr<ModelSource> source, resources_.models.Open(task.model));
   SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded tensor,
-                             loader_.Load(*source, task.tensor, task.file_identity, context));
+                             resources_.tensors.Load(*source, task.tensor, task.file_identity, context));
+  const ThreadBudget::Grant grant = resources_.cpu.Take();
+  SUB1QUANT_RETURN_IF_ERROR(context.Check());
   absl::StatusOr<std::vector<CandidateRow>> rows =
-      resources_.coder.Search(tensor.view, task.group_size, task.methods, resources_.threads);
+      resources_.coder.Search(tensor.view, task.group_size, task.methods, grant.threads());
   if (!rows.ok()) return Annotate(rows.status(), task.tensor.key);
   resources_.metrics.TensorDone("search", static_cast<uint64_t>(task.tensor.elements()), task.tensor.bytes, 0);
   return SearchResult{tensor.sha256, *std::move(rows)};

@@ -2,10 +2,10 @@
 #pragma once
 
 #include "worker/executors/resources.h"
-#include "worker/executors/tensor_loader.h"
 
 namespace sub1quant {
 
+// Thread-safe.
 class SearchExecutor {
  public:
   explicit SearchExecutor(const Resources& resources) : resources_(resources) {}
@@ -13,7 +13,6 @@ class SearchExecutor {
 
  private:
   Resources resources_;
-  TensorLoader loader_;
 };
 
 }  // namespace sub1quant

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "core/digest.h"
 #include "core/status.h"
 
 namespace sub1quant {
@@ -33,11 +32,12 @@ absl::Status CheckMatrix(const TensorRecord& tensor, uint64_t file_size) {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> CheckFileIdentity(ModelSource& source, const std::string& file, const std::string& identity) {
+absl::StatusOr<ModelSource::File> CheckFileIdentity(ModelSource& source, const std::string& file,
+                                                    const std::string& identity) {
   SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<ModelSource::File> files, source.List());
   for (const ModelSource::File& present : files) {
     if (present.name != file) continue;
-    if (identity.empty() || present.identity == identity) return present.size;
+    if (identity.empty() || present.identity == identity) return present;
     return absl::FailedPreconditionError(
         absl::StrCat("model changed: ", file, " is now ", present.identity, ", the job was planned with ", identity));
   }
@@ -46,23 +46,24 @@ absl::StatusOr<uint64_t> CheckFileIdentity(ModelSource& source, const std::strin
 
 absl::StatusOr<TensorLoader::Loaded> TensorLoader::Load(ModelSource& source, const TensorRecord& tensor,
                                                         const std::string& identity, const TaskContext& context) {
-  SUB1QUANT_ASSIGN_OR_RETURN(const uint64_t file_size, CheckFileIdentity(source, tensor.file, identity));
-  SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(tensor, file_size));
-  if (buffer_.size() < tensor.bytes) {
-    buffer_ = std::vector<char>();  // not both at once
-    buffer_.resize(tensor.bytes);
-  }
-  Sha256 sha;
+  SUB1QUANT_ASSIGN_OR_RETURN(const ModelSource::File file, CheckFileIdentity(source, tensor.file, identity));
+  SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(tensor, file.size));
+  source.WillRead(tensor.file, tensor.offset, tensor.bytes);
+  Loaded loaded;
+  loaded.bytes = buffers_.Borrow(tensor.bytes);
   for (uint64_t done = 0; done < tensor.bytes;) {
     SUB1QUANT_RETURN_IF_ERROR(context.Check());
     const uint64_t piece = std::min(kPieceBytes, tensor.bytes - done);
     SUB1QUANT_RETURN_IF_ERROR(
-        Annotate(source.Read(tensor.file, tensor.offset + done, buffer_.data() + done, piece), tensor.key));
-    sha.Update(buffer_.data() + done, piece);
+        Annotate(source.Read(tensor.file, tensor.offset + done, loaded.bytes.data() + done, piece), tensor.key));
     done += piece;
   }
-  SUB1QUANT_RETURN_IF_ERROR(CheckFileIdentity(source, tensor.file, identity).status());
-  return Loaded{{buffer_.data(), tensor.dtype, tensor.rows(), tensor.cols()}, sha.HexDigest()};
+  SUB1QUANT_RETURN_IF_ERROR(CheckFileIdentity(source, tensor.file, file.identity).status());
+  const std::optional<std::string> known = digests_.Find(file.identity, tensor.offset, tensor.bytes);
+  loaded.sha256 = known ? *known : hashes_.Sha256(loaded.bytes.data(), tensor.bytes);
+  if (!known) digests_.Remember(file.identity, tensor.offset, tensor.bytes, loaded.sha256);
+  loaded.view = {loaded.bytes.data(), tensor.dtype, tensor.rows(), tensor.cols()};
+  return loaded;
 }
 
 }  // namespace sub1quant

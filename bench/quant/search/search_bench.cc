@@ -28,7 +28,7 @@
 namespace sub1quant {
 namespace {
 
-constexpr int64_t kRows = 2048, kCols = 1536;
+constexpr int64_t kRows = 12288, kCols = 1536;  // E2B's largest
 constexpr int kRepeats = 5;
 
 std::vector<uint16_t> RandomWeights(uint64_t seed) {

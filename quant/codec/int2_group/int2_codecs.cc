@@ -20,9 +20,20 @@ std::vector<ArraySpec> Joined(std::vector<ArraySpec> a, std::vector<ArraySpec> b
   return a;
 }
 
-class Int2BaseCodec final : public GroupCodec {
+constexpr Int2Request kBinaryRequest{.binary = true};
+
+// What all keep of a search: the multiplier, by its number.
+class Int2Codec : public GroupCodec {
  public:
-  Int2BaseCodec() : GroupCodec("int2_base", 1) {}
+  int ChoiceBytes() const final { return 1; }
+
+ protected:
+  explicit Int2Codec(std::string method) : GroupCodec(std::move(method), /*version=*/1) {}
+};
+
+class Int2BaseCodec final : public Int2Codec {
+ public:
+  Int2BaseCodec() : Int2Codec("int2_base") {}
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     return 2 * shape.weights() + 16 * shape.groups();
@@ -34,28 +45,28 @@ class Int2BaseCodec final : public GroupCodec {
     return Int2ResidualArrays(shape, "residual");
   }
   absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
-  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const std::vector<uint8_t*>& arrays,
-                  float* sums) const override {
-    Int2Choices choices;
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
+                  const std::vector<uint8_t*>& arrays, float* sums) const override {
+    Int2Choices found;
+    if (choices == nullptr) {
+      implementation.int2.choose(tile, kBinaryRequest, &found);
+      choices = found.binary.multipliers;
+      std::copy_n(found.base_sums, tile.lanes, sums);
+    }
     Int2Tile codes;
-    implementation.int2.choose(tile, request_, &choices);
-    implementation.int2.encode(tile, choices.binary.multipliers, &codes);
+    implementation.int2.encode(tile, choices, &codes);
     StoreInt2Base(tile, codes, arrays.data());
     if (arrays[2] != nullptr) StoreInt2Signs(tile, codes, arrays.data() + 2);
-    std::copy_n(choices.base_sums, tile.lanes, sums);
   }
   absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
                            float* out) const override {
     return LoadInt2Base(group_size, at, arrays.data(), out);
   }
-
- private:
-  const Int2Request request_{.binary = true};
 };
 
-class Int2BinaryCodec final : public GroupCodec {
+class Int2BinaryCodec final : public Int2Codec {
  public:
-  Int2BinaryCodec() : GroupCodec("int2_binary_residual", 1) {}
+  Int2BinaryCodec() : Int2Codec("int2_binary_residual") {}
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     return 3 * shape.weights() + 32 * shape.groups();
@@ -66,28 +77,28 @@ class Int2BinaryCodec final : public GroupCodec {
     return Joined(Int2BaseArrays(shape), Int2ResidualArrays(shape, "residual"));
   }
   absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
-  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const std::vector<uint8_t*>& arrays,
-                  float* sums) const override {
-    Int2Choices choices;
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
+                  const std::vector<uint8_t*>& arrays, float* sums) const override {
+    Int2Choices found;
+    if (choices == nullptr) {
+      implementation.int2.choose(tile, kBinaryRequest, &found);
+      choices = found.binary.multipliers;
+      std::copy_n(found.binary.sums, tile.lanes, sums);
+    }
     Int2Tile codes;
-    implementation.int2.choose(tile, request_, &choices);
-    implementation.int2.encode(tile, choices.binary.multipliers, &codes);
+    implementation.int2.encode(tile, choices, &codes);
     StoreInt2Base(tile, codes, arrays.data());
     StoreInt2Signs(tile, codes, arrays.data() + 2);
-    std::copy_n(choices.binary.sums, tile.lanes, sums);
   }
   absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
                            float* out) const override {
     return LoadInt2Binary(group_size, at, arrays.data(), "residual_scales", out);
   }
-
- private:
-  const Int2Request request_{.binary = true};
 };
 
-class Int2CorrectedCodec final : public GroupCodec {
+class Int2CorrectedCodec final : public Int2Codec {
  public:
-  explicit Int2CorrectedCodec(int k) : GroupCodec(Int2CorrectedMethod(k), 1), k_(k) {}
+  explicit Int2CorrectedCodec(int k) : Int2Codec(Int2CorrectedMethod(k)), k_(k) {}
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     const int64_t index_bits = std::max(1, static_cast<int>(std::bit_width(static_cast<unsigned>(group_size - 1))));
@@ -109,20 +120,22 @@ class Int2CorrectedCodec final : public GroupCodec {
   absl::Status CheckSize(int group_size) const override { return CheckInt2Corrections(k_, group_size); }
   absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
 
-  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const std::vector<uint8_t*>& arrays,
-                  float* sums) const override {
-    Int2Choices choices;
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
+                  const std::vector<uint8_t*>& arrays, float* sums) const override {
+    Int2Choices found;
+    if (choices == nullptr) {
+      implementation.int2.choose(tile, request_, &found);
+      choices = found.k[0].multipliers;
+      std::copy_n(found.k[0].sums, tile.lanes, sums);
+    }
     Int2Tile codes;
-    implementation.int2.choose(tile, request_, &choices);
-    const uint8_t* multipliers = choices.k[0].multipliers;
-    implementation.int2.encode(tile, multipliers, &codes);
+    implementation.int2.encode(tile, choices, &codes);
     TurnSignsOfZeroGroups(tile, &codes);
     StoreInt2Base(tile, codes, arrays.data() + kBase);
     StoreInt2Signs(tile, codes, arrays.data() + kSigns);
     Int2Corrections corrections[kTileLanes];
-    implementation.int2.correct(tile, multipliers, k_, corrections);
+    implementation.int2.correct(tile, choices, k_, corrections);
     for (int lane = 0; lane < tile.lanes; ++lane) StoreCorrections(corrections[lane], tile.first + lane, arrays);
-    std::copy_n(choices.k[0].sums, tile.lanes, sums);
   }
 
   void FillTails(const MatrixShape& shape, const std::vector<uint8_t*>& arrays) const override {

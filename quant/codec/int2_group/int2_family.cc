@@ -37,16 +37,15 @@ class Int2Evaluator final : public TileEvaluator {
     return Annotate(CheckInt2Group(tile, lane), first_);
   }
 
-  void Evaluate(const WeightTile& tile, const Implementation& implementation,
-                float (*sums)[kTileLanes]) const override {
-    Int2Choices choices;
-    implementation.int2.choose(tile, request_, &choices);
+  void Evaluate(const WeightTile& tile, const Implementation& implementation, float (*sums)[kTileLanes],
+                uint8_t* const* choices) const override {
+    Int2Choices found;
+    implementation.int2.choose(tile, request_, &found);
     for (size_t i = 0; i < sources_.size(); ++i) {
-      const int source = sources_[i];
-      std::copy_n(source == kBaseSum     ? choices.base_sums
-                  : source == kBinarySum ? choices.binary.sums
-                                         : choices.k[source].sums,
-                  tile.lanes, sums[i]);
+      const Int2Choice& choice = sources_[i] < 0 ? found.binary : found.k[sources_[i]];
+      std::copy_n(sources_[i] == kBaseSum ? found.base_sums : choice.sums, tile.lanes, sums[i]);
+      if (choices != nullptr && choices[i] != nullptr)
+        std::copy_n(choice.multipliers, tile.lanes, choices[i] + tile.first);
     }
   }
 

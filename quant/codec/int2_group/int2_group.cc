@@ -94,8 +94,8 @@ void Choose(const WeightGroup& group, const Int2Request& request, GroupChoices* 
   }
   Step<kSize> step;
   alignas(64) float squares[kSize];
-  for (int m = 0; m < kInt2MultiplierCount; ++m) {
-    step.Run(group.weights, group.absmax, kInt2Multipliers[m]);
+  for (int m = 0; m < kInt2Multipliers; ++m) {
+    step.Run(group.weights, group.absmax, Int2Multiplier(m));
     // The choice of int2_binary_residual counts the padding, the error sums do not.
     const float cost = request.binary ? ButterflySumOfSquares<kSize>(step.t) : 0.0f;
     const bool keep = request.binary && choices->binary.Offer(cost, m);
@@ -113,9 +113,9 @@ void Choose(const WeightGroup& group, const Int2Request& request, GroupChoices* 
 // A zero group is encoded as if its weights were 0 and absmax 1.
 template <int kSize>
 void RunForCodes(const WeightGroup& group, int multiplier, Step<kSize>* step) {
-  if (!IsZeroGroup(group.absmax)) return step->Run(group.weights, group.absmax, kInt2Multipliers[multiplier]);
+  if (!IsZeroGroup(group.absmax)) return step->Run(group.weights, group.absmax, Int2Multiplier(multiplier));
   const float zeros[kSize] = {};
-  step->Run(zeros, 1.0f, kInt2Multipliers[0]);
+  step->Run(zeros, 1.0f, Int2Multiplier(0));
 }
 
 template <int kSize>

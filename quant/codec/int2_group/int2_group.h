@@ -8,10 +8,6 @@
 
 namespace sub1quant {
 
-constexpr float kInt2Multipliers[kInt2MultiplierCount] = {Int2Multiplier(0), Int2Multiplier(1), Int2Multiplier(2),
-                                                          Int2Multiplier(3), Int2Multiplier(4), Int2Multiplier(5)};
-static_assert(kInt2Multipliers[0] == 0.375f && kInt2Multipliers[5] == 1.0f);
-
 // True where these formats must refuse: fp16(absmax) is infinite (the scale at multiplier 1).
 bool Int2ScaleOverflows(float absmax);
 
@@ -24,7 +20,7 @@ struct Int2Request {
 
 // What was kept for one format: the multiplier that its own rule picks, and S of docs/formats.md §7 of each lane.
 struct Int2Choice {
-  uint8_t multipliers[kTileLanes];  // in the order of kInt2Multipliers
+  uint8_t multipliers[kTileLanes];  // their numbers, see Int2Multiplier
   float sums[kTileLanes];
 };
 struct Int2Choices {

@@ -40,7 +40,7 @@ struct Int2Lane {
     s = zero ? 1.0f : Fp16Value(Fp16Bits(Int2Multiplier(SumOfLane()) * group.absmax));
     float parts[8] = {};
 #pragma unroll
-    for (int m = 0; m < kInt2MultiplierCount; ++m) {
+    for (int m = 0; m < kInt2Multipliers; ++m) {
       const float scale = BaseScale(m);
       float errors[kValues];
 #pragma unroll
@@ -111,7 +111,7 @@ __device__ inline Int2Best ChooseMultipliers(const Int2Lane<kSize>& lane, const 
   const bool corrects = (request.k[0] | request.k[1] | request.k[2]) != 0;
   // Two multipliers at a time: their sums go to the lower and to the upper eight lanes.
 #pragma unroll 1
-  for (int m = 0; m < kInt2MultiplierCount; m += 2) {
+  for (int m = 0; m < kInt2Multipliers; m += 2) {
     float parts[8] = {};
 #pragma unroll
     for (int upper = 0; upper < 2; ++upper) {

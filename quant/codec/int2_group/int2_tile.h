@@ -1,10 +1,7 @@
 // The INT2 formats on a tile, for a vector type of quant/codec/simd.
 //
-// All of their errors are odd in w, and the sums are of squares, so the search works on magnitudes: |e| = |w| or
-// ||w| - s|, |t| = ||e| - r|. The base code is 1 where round(|w| / s) is, that is where |w| > s/2: s has 11 significant
-// bits, so s/2 is a float32, and a float32 above it is above by more than half of what the quotient's rounding to 0.5
-// could hide. There |w| - s is exact and the smaller magnitude, below s/2 it is the larger one: |e| = min(|w|, ||w| -
-// s|).
+// All of their errors are odd in w, and the sums are of squares, so the search works on magnitudes: |e| is that of
+// Int2Error (arithmetic.h, with the proof), |t| = ||e| - r|.
 #pragma once
 
 #include "quant/codec/arithmetic.h"
@@ -32,7 +29,7 @@ class Int2Search {
   }
 
   void Run(const Int2Request& request, Int2Choices* choices) {
-    for (int m = 0; m < kInt2MultiplierCount; ++m) {
+    for (int m = 0; m < kInt2Multipliers; ++m) {
       Step(m);
       if (request.k_count == 0)
         SumSquares<false>(m);
@@ -68,7 +65,7 @@ class Int2Search {
   }
 
   void Step(int m) {
-    const Float s = V::RoundToFp16(V::Mul(V::Set(kInt2Multipliers[m]), absmax_));
+    const Float s = V::RoundToFp16(V::Mul(V::Set(Int2Multiplier(m)), absmax_));
     const Float sum = Sum::template Sum<V>([&](int i) { return BaseError(i, s); });
     scales_[m] = {s, V::RoundToFp16(V::Div(sum, V::Set(static_cast<float>(kSize))))};
   }
@@ -105,7 +102,7 @@ class Int2Search {
 
   void ChooseBinary(Int2Choices* choices) const {
     Float best = padded_cost_[0], index = V::Set(0.0f), s = scales_[0].s, sum = real_cost_[0];
-    for (int m = 1; m < kInt2MultiplierCount; ++m) {
+    for (int m = 1; m < kInt2Multipliers; ++m) {
       const Mask less = V::Less(padded_cost_[m], best);
       best = V::Select(less, padded_cost_[m], best);
       index = V::Select(less, V::Set(static_cast<float>(m)), index);
@@ -151,17 +148,17 @@ class Int2Search {
   // The candidate of the lowest bound, lane by lane, is evaluated exactly, until no other could still be better or
   // equal: nearly always once.
   void ChooseCorrected(int k, Int2Choice* choice) const {
-    Candidate candidates[kInt2MultiplierCount];
-    for (int m = 0; m < kInt2MultiplierCount; ++m) candidates[m] = MakeCandidate(m, k);
+    Candidate candidates[kInt2Multipliers];
+    for (int m = 0; m < kInt2Multipliers; ++m) candidates[m] = MakeCandidate(m, k);
     Float best = V::Set(__builtin_inff()), index = V::Set(0.0f);
-    for (int round = 0; round < kInt2MultiplierCount; ++round) {
+    for (int round = 0; round < kInt2Multipliers; ++round) {
       Candidate chosen = candidates[0];
-      for (int m = 1; m < kInt2MultiplierCount; ++m) {
+      for (int m = 1; m < kInt2Multipliers; ++m) {
         const Mask lower = V::Less(candidates[m].lower, chosen.lower);
         chosen = Selected(lower, candidates[m], chosen);
       }
       if (!V::Any(V::And(V::LessEqual(chosen.lower, best), V::Less(chosen.lower, V::Set(__builtin_inff()))))) break;
-      for (int m = 0; m < kInt2MultiplierCount; ++m) {
+      for (int m = 0; m < kInt2Multipliers; ++m) {
         const Mask done = V::Equal(chosen.index, V::Set(static_cast<float>(m)));
         candidates[m].lower = V::Select(done, V::Set(__builtin_inff()), candidates[m].lower);
       }
@@ -223,9 +220,9 @@ class Int2Search {
   const float* const weights_;
   Float real_, zero_sum_ = V::Set(0.0f);
   Mask zero_group_;
-  Scales scales_[kInt2MultiplierCount];
-  Float padded_cost_[kInt2MultiplierCount], real_cost_[kInt2MultiplierCount];
-  TopEight<V> top_[kInt2MultiplierCount];
+  Scales scales_[kInt2Multipliers];
+  Float padded_cost_[kInt2Multipliers], real_cost_[kInt2Multipliers];
+  TopEight<V> top_[kInt2Multipliers];
   alignas(64) float magnitudes_[kSize * V::kLanes];
 };
 

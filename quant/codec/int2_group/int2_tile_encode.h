@@ -21,8 +21,8 @@ class Int2Lanes {
     zero_group_ = V::Equal(V::RoundToFp16(V::Div(absmax, V::Set(7.0f))), V::Set(0.0f));
     float chosen[V::kLanes];
     for (int i = 0; i < V::kLanes; ++i)
-      chosen[i] = lane + i < tile.lanes ? kInt2Multipliers[multipliers[lane + i]] : kInt2Multipliers[0];
-    const Float multiplier = V::Select(zero_group_, V::Set(kInt2Multipliers[0]), V::Load(chosen));
+      chosen[i] = lane + i < tile.lanes ? Int2Multiplier(multipliers[lane + i]) : Int2Multiplier(0);
+    const Float multiplier = V::Select(zero_group_, V::Set(Int2Multiplier(0)), V::Load(chosen));
     s_ = V::RoundToFp16(V::Mul(multiplier, V::Select(zero_group_, V::Set(1.0f), absmax)));
     half_ = V::Mul(s_, V::Set(0.5f));
     const Float sum = Butterfly<kSize>::template Sum<V>([this](int i) { return V::Abs(Error(i)); });
@@ -51,7 +51,7 @@ class Int2Lanes {
  private:
   Float Weight(int i) const { return V::Keep(V::Not(zero_group_), V::Load(weights_ + i * kTileLanes)); }
 
-  // q*s; why the comparison is the rounding of the quotient stands in int2_tile.h.
+  // q*s; why a comparison decides is proved at Int2IsOne (arithmetic.h).
   Float Base(Float w) const {
     const Float low = V::Keep(V::Less(w, V::Sub(V::Set(-0.0f), half_)), V::Sub(V::Set(-0.0f), s_));
     return V::Select(V::Less(half_, w), s_, low);

@@ -36,8 +36,8 @@ class Int4Codec final : public GroupCodec {
 
   absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt4Group(tile, lane); }
 
-  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const std::vector<uint8_t*>& arrays,
-                  float* sums) const override {
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* /*choices*/,
+                  const std::vector<uint8_t*>& arrays, float* sums) const override {
     Int4Tile encoded;
     implementation.int4.encode(tile, &encoded);
     for (int lane = 0; lane < tile.lanes; ++lane) {
@@ -70,8 +70,8 @@ class Int4Evaluator final : public TileEvaluator {
   absl::Status Check(const WeightTile& tile, int lane) const override {
     return Annotate(CheckInt4Group(tile, lane), kMethod);
   }
-  void Evaluate(const WeightTile& tile, const Implementation& implementation,
-                float (*sums)[kTileLanes]) const override {
+  void Evaluate(const WeightTile& tile, const Implementation& implementation, float (*sums)[kTileLanes],
+                uint8_t* const* /*choices*/) const override {
     implementation.int4.evaluate(tile, sums[0]);
     for (size_t i = 1; i < methods_; ++i) std::copy_n(sums[0], tile.lanes, sums[i]);
   }

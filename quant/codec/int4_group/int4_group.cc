@@ -12,6 +12,7 @@ struct Group {
   alignas(64) float error[kMaxGroupSize];
 };
 
+// The weights of a zero group are far below half of its scale 1: codes 0, errors the weights themselves.
 template <int kSize>
 float Encode(const WeightGroup& group, float scale, Group* out) {
   for (int i = 0; i < kSize; ++i) out->q[i] = RoundToCode(group.weights[i] / scale, 7.0f);

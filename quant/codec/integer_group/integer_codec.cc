@@ -54,6 +54,7 @@ class WidthCodec final : public GroupCodec {
   WidthCodec(int bits, Weighting* weighting)
       : GroupCodec(IntegerMethod(bits), kVersion), bits_(bits), weighting_(weighting) {}
 
+  int ChoiceBytes() const override { return 2; }  // the scale
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     return bits_ * shape.weights() + 16 * shape.groups();
@@ -72,12 +73,16 @@ class WidthCodec final : public GroupCodec {
     return CheckIntegerGroup(tile, lane, bits_);
   }
 
-  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const std::vector<uint8_t*>& arrays,
-                  float* sums) const override {
-    alignas(64) float importance[kMaxGroupSize * kTileLanes];
-    if (weighting_ != nullptr) TurnImportance(tile, importance);
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
+                  const std::vector<uint8_t*>& arrays, float* sums) const override {
     IntegerTileChoice choice;
-    implementation.integer.choose(tile, bits_, weighting_ == nullptr ? nullptr : importance, &choice);
+    if (choices == nullptr) {
+      Choose(tile, implementation, &choice);
+      std::copy_n(choice.sums, tile.lanes, sums);
+    } else {
+      for (int lane = 0; lane < kTileLanes; ++lane)
+        choice.scales[lane] = lane < tile.lanes ? GetFp16(choices, lane) : kFp16One;
+    }
     alignas(64) IntegerWords words;
     implementation.integer.encode(tile, bits_, choice.scales, &words);
     const int64_t bytes = GroupBytes(tile.group_size);
@@ -85,9 +90,7 @@ class WidthCodec final : public GroupCodec {
       const int64_t at = tile.first + lane;
       PutFp16(arrays[kScales], at, choice.scales[lane]);
       StoreWords(words, static_cast<int>(bytes / 4), lane, arrays[kPacked] + at * bytes);
-      if (weighting_ != nullptr) weighting_->error.Add(choice.costs[lane]);
     }
-    std::copy_n(choice.sums, tile.lanes, sums);
   }
 
   absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
@@ -101,6 +104,14 @@ class WidthCodec final : public GroupCodec {
   }
 
  private:
+  void Choose(const WeightTile& tile, const Implementation& implementation, IntegerTileChoice* choice) const {
+    if (weighting_ == nullptr) return implementation.integer.choose(tile, bits_, nullptr, choice);
+    alignas(64) float importance[kMaxGroupSize * kTileLanes];
+    TurnImportance(tile, importance);
+    implementation.integer.choose(tile, bits_, importance, choice);
+    for (int lane = 0; lane < tile.lanes; ++lane) weighting_->error.Add(choice->costs[lane]);
+  }
+
   // The columns of each lane, laid out as the tile's weights.
   void TurnImportance(const WeightTile& tile, float* importance) const {
     for (int lane = 0; lane < kTileLanes; ++lane) {
@@ -135,6 +146,7 @@ class IntegerCodec final : public Codec {
 
   const std::string& method() const override { return plain_.method(); }
   int version() const override { return plain_.version(); }
+  int ChoiceBytes() const override { return plain_.ChoiceBytes(); }
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     return plain_.NominalBits(rows, cols, group_size);
   }
@@ -161,7 +173,6 @@ class IntegerCodec final : public Codec {
   absl::StatusOr<std::vector<const uint8_t*>> CheckArrays(const EncodedMatrix& encoded) const override {
     return plain_.CheckArrays(encoded);
   }
-
   absl::Status Decode(const EncodedMatrix& encoded, int64_t first_row, int64_t row_count, float* out) const override {
     return plain_.Decode(encoded, first_row, row_count, out);
   }

@@ -8,6 +8,7 @@
 #include "quant/codec/implementations.h"
 #include "quant/codec/integer_group/integer_codec.h"
 #include "quant/codec/integer_group/integer_group.h"
+#include "quant/codec/packing.h"
 
 namespace sub1quant {
 namespace {
@@ -22,12 +23,14 @@ class IntegerEvaluator final : public TileEvaluator {
     return absl::OkStatus();
   }
 
-  void Evaluate(const WeightTile& tile, const Implementation& implementation,
-                float (*sums)[kTileLanes]) const override {
+  void Evaluate(const WeightTile& tile, const Implementation& implementation, float (*sums)[kTileLanes],
+                uint8_t* const* choices) const override {
     for (size_t i = 0; i < widths_.size(); ++i) {
       IntegerTileChoice choice;
       implementation.integer.choose(tile, widths_[i], /*importance=*/nullptr, &choice);
       std::copy_n(choice.sums, tile.lanes, sums[i]);
+      if (choices == nullptr || choices[i] == nullptr) continue;
+      for (int lane = 0; lane < tile.lanes; ++lane) PutFp16(choices[i], tile.first + lane, choice.scales[lane]);
     }
   }
 

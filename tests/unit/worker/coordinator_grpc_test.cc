@@ -94,9 +94,14 @@ class RecordingServer final : public v1::WorkerService::Service {
 
 class GrpcCoordinatorTest : public ::testing::Test {
  protected:
+  static PathNames Names() {
+    PathNames names;
+    names.Add("/srv/my models", "models");
+    return names;
+  }
   RecordingServer server_;
   std::unique_ptr<Coordinator> coordinator_ =
-      NewGrpcCoordinator(DialServer(server_.address()), {"name", "session", "cpu", "1.2.3"});
+      NewGrpcCoordinator(DialServer(server_.address()), {"name", "session", "cpu", "1.2.3"}, Names());
 };
 
 TEST_F(GrpcCoordinatorTest, AcquireCarriesWhatTheServerNeedsToChoose) {
@@ -105,6 +110,7 @@ TEST_F(GrpcCoordinatorTest, AcquireCarriesWhatTheServerNeedsToChoose) {
   lease->set_ttl_seconds(12.5);
   lease->set_description("search 1");
   lease->set_attempt(2);
+  lease->set_expected_seconds(2.5);
   v1::ExportTask* task = lease->mutable_task()->mutable_export_();
   task->mutable_model()->set_root("r");
   task->set_manifest_sha256(std::string(64, 'a'));
@@ -127,6 +133,7 @@ TEST_F(GrpcCoordinatorTest, AcquireCarriesWhatTheServerNeedsToChoose) {
   EXPECT_EQ(acquired->leases[0].ttl, milliseconds(12'500));
   ASSERT_TRUE(acquired->leases[0].task.ok()) << acquired->leases[0].task.status();
   EXPECT_EQ(std::get<ExportTask>(*acquired->leases[0].task).target, "pt");
+  EXPECT_EQ(acquired->leases[0].expected_seconds, 2.5);
   EXPECT_TRUE(absl::IsUnimplemented(acquired->leases[1].task.status()));
 }
 
@@ -150,9 +157,36 @@ TEST_F(GrpcCoordinatorTest, ReportsKeepTheirCodes) {
   EXPECT_TRUE(coordinator_->Fail("b", absl::DataLossError(std::string(100'000, 'x'))).ok());
   EXPECT_EQ(server_.fail.code(), grpc::StatusCode::DATA_LOSS);
   EXPECT_EQ(server_.fail.message().size(), 4096u);
-  EXPECT_TRUE(coordinator_->Release({"c", "d"}).ok());
+  EXPECT_TRUE(coordinator_->Release({"c", "d"}, "drained").ok());
   EXPECT_THAT(server_.release.lease_ids(), ElementsAre("c", "d"));
   EXPECT_EQ(server_.release.worker().session(), "session");
+  EXPECT_EQ(server_.release.exit_reason(), "drained");
+}
+
+// A job's error goes to its client, who has no business with this machine's directories.
+TEST_F(GrpcCoordinatorTest, FailuresNameModelsAndNotWhereTheyLie) {
+  EXPECT_TRUE(coordinator_->Fail("b", absl::NotFoundError("read /srv/my models/a/config.json: gone")).ok());
+  EXPECT_EQ(server_.fail.message(), "read models/a/config.json: gone");
+}
+
+TEST_F(GrpcCoordinatorTest, ALongFailureIsCutBetweenCharacters) {
+  for (size_t shift = 0; shift < 4; ++shift) {
+    std::string message(shift, 'x');
+    while (message.size() < 5000) message += "\U0001F4A5";
+    EXPECT_EQ(coordinator_->Fail("b", absl::InternalError(message)), absl::OkStatus());
+    EXPECT_EQ(server_.fail.message(), message.substr(0, shift + (4096 - shift) / 4 * 4));
+  }
+}
+
+TEST_F(GrpcCoordinatorTest, ANonsensicalExpectationIsNone) {
+  for (const double expected :
+       {-5.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    server_.acquire_response.Clear();
+    server_.acquire_response.add_leases()->set_expected_seconds(expected);
+    const auto acquired = coordinator_->Acquire({1, milliseconds(0), "", ""});
+    ASSERT_TRUE(acquired.ok());
+    EXPECT_EQ(acquired->leases.at(0).expected_seconds, 0);
+  }
 }
 
 TEST_F(GrpcCoordinatorTest, StopAcquiringEndsALongPollAtOnce) {

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
+#include "tests/support/manual_clock.h"
 #include "worker/loop.h"
 
 namespace sub1quant::testing {
@@ -19,31 +20,13 @@ namespace sub1quant::testing {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-class ManualClock final : public Clock {
- public:
-  SteadyTime Now() const override {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return now_;
-  }
-  WallTime WallNow() const override { return WallTime(); }
-  void Advance(milliseconds by) { AdvanceTo(Now() + by); }
-  void AdvanceTo(SteadyTime to) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    now_ = std::max(now_, to);
-  }
-
- private:
-  mutable std::mutex mutex_;
-  SteadyTime now_ = SteadyTime(seconds(1'000'000));
-};
-
 class ManualPause final : public Pause {
  public:
   explicit ManualPause(ManualClock& clock) : clock_(clock) {}
   void WaitUntil(SteadyTime until) override {
     SUB1QUANT_CHECK(waits.size() < 10'000);  // a loop that does not end
-    waits.push_back(std::chrono::duration_cast<milliseconds>(until - clock_.Now()));
-    clock_.AdvanceTo(until);
+    waits.push_back(std::chrono::ceil<milliseconds>(until - clock_.Now()));
+    if (waits.back() > milliseconds(0)) clock_.Advance(waits.back());
     if (on_wait) on_wait();
   }
   void Wake() override {}
@@ -70,29 +53,36 @@ class FakeCoordinator final : public Coordinator {
 
   // Knobs.
   bool up = true;
+  bool full = false;             // its store cannot be written
   int lose_replies = 0;          // of the next calls: the effect happens, the answer is lost
   absl::Status refuse_acquire;   // if not OK
   absl::Status refuse_complete;  // if not OK
   bool drain_in_renewal = false;
+  bool one_at_a_time = false;
   std::set<std::string> lost;  // lease ids
 
   // What happened.
   std::vector<std::string> completed;                        // lease ids, each effect once
   std::vector<std::pair<std::string, absl::Status>> failed;  // lease id, failure
   std::vector<std::vector<std::string>> released;
+  std::vector<std::string> exits;
   std::vector<std::vector<Held>> renewals;
   std::map<std::string, int> calls;  // by name, answered or not
   bool stopped = false;
 
-  void AddTask(absl::StatusOr<Task> task = Task(SearchTask())) { tasks_.push_back(std::move(task)); }
+  void AddTask(absl::StatusOr<Task> task = Task(SearchTask()), double expected_seconds = 0) {
+    tasks_.push_back(std::move(task));
+    expected_.push_back(expected_seconds);
+  }
 
   absl::StatusOr<Acquired> Acquire(const AcquireCall& call) override {
     ++calls["acquire"];
     if (stopped) return absl::CancelledError("stopped");
     if (!up) return Away();
+    if (full) return absl::ResourceExhaustedError("store.db: database or disk is full");
     if (!refuse_acquire.ok()) return refuse_acquire;
     Acquired& answer = grants_[call.request_id];
-    if (answer.leases.empty() && !answer.drain) answer = Grant(call.max_tasks);
+    if (answer.leases.empty() && !answer.drain) answer = Grant(one_at_a_time ? 1 : call.max_tasks);
     if (LoseReply()) return Away();
     return answer;
   }
@@ -114,6 +104,7 @@ class FakeCoordinator final : public Coordinator {
   absl::Status Complete(const std::string& id, const TaskResult&, double) override {
     ++calls["complete"];
     if (!up) return Away();
+    if (full) return absl::ResourceExhaustedError("store.db: database or disk is full");
     if (!refuse_complete.ok()) return refuse_complete;
     if (lost.count(id) > 0) return absl::FailedPreconditionError("lease lost");
     if (std::find(completed.begin(), completed.end(), id) == completed.end()) completed.push_back(id);
@@ -127,10 +118,12 @@ class FakeCoordinator final : public Coordinator {
     return LoseReply() ? Away() : absl::OkStatus();
   }
 
-  absl::Status Release(const std::vector<std::string>& ids) override {
+  absl::Status Release(const std::vector<std::string>& ids, const std::string& exit_reason) override {
     ++calls["release"];
     if (!up) return Away();
+    if (full) return absl::ResourceExhaustedError("store.db: database or disk is full");
     released.push_back(ids);
+    if (!exit_reason.empty()) exits.push_back(exit_reason);
     return absl::OkStatus();
   }
 
@@ -141,13 +134,15 @@ class FakeCoordinator final : public Coordinator {
     Acquired grant;
     while (next_ < tasks_.size() && static_cast<int>(grant.leases.size()) < max_tasks) {
       ++next_;
-      grant.leases.push_back({absl::StrCat("lease-", next_), kTtl, tasks_[next_ - 1], absl::StrCat("task ", next_), 1});
+      grant.leases.push_back({absl::StrCat("lease-", next_), kTtl, tasks_[next_ - 1], absl::StrCat("task ", next_), 1,
+                              expected_[next_ - 1]});
     }
     grant.drain = grant.leases.empty();
     return grant;
   }
 
   std::vector<absl::StatusOr<Task>> tasks_;
+  std::vector<double> expected_;
   size_t next_ = 0;
   std::map<std::string, Acquired> grants_;  // by request id
 };
@@ -166,7 +161,7 @@ class FakeExecutor final : public Executor {
 class RecordingMetrics final : public WorkerMetrics {
  public:
   std::vector<std::string> ended;  // "stage result"
-  std::vector<bool> reachable;
+  std::vector<bool> reachable, full;
 
   void TaskEnded(const std::string& stage, const std::string& result, double) override {
     ended.push_back(absl::StrCat(stage, " ", result));
@@ -176,6 +171,7 @@ class RecordingMetrics final : public WorkerMetrics {
   void Renewed(const std::string&) override {}
   void KernelRefused(const std::string&, const std::string&) override {}
   void ServerReachable(bool answer) override { reachable.push_back(answer); }
+  void StoreFull(bool answer) override { full.push_back(answer); }
 };
 
 // A loop on one thread: the executor's body plays the time that passes and calls RenewDue itself.
@@ -186,7 +182,14 @@ struct LoopWorld {
   FakeCoordinator server;
   FakeExecutor executor;
   RecordingMetrics metrics;
-  WorkerLoop loop{{clock, work_pause, renew_pause, ids, server, executor, metrics}, WorkerLoop::Options()};
+  int stalls = 0;
+  WorkerLoop loop{{clock, work_pause, renew_pause, ids, server, executor, metrics}, Options()};
+
+  WorkerLoop::Options Options() {
+    WorkerLoop::Options options;
+    options.on_stall = [this] { ++stalls; };
+    return options;
+  }
 };
 
 }  // namespace sub1quant::testing

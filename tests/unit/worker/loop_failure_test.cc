@@ -142,6 +142,7 @@ TEST(WorkerLoopFailure, ARefusalThatNoRetryChangesEndsTheWorker) {
   const absl::Status status = world.loop.RunWork();
   EXPECT_TRUE(absl::IsFailedPrecondition(status));
   EXPECT_EQ(world.server.calls["acquire"], 1);
+  EXPECT_THAT(world.server.exits, ElementsAre("refused"));
 }
 
 TEST(WorkerLoopFailure, AFailedTaskIsReportedWithItsCodeAndTheWorkerGoesOn) {
@@ -169,6 +170,43 @@ TEST(WorkerLoopFailure, AnUnreachableStoreGivesTheTaskBackUncharged) {
   EXPECT_TRUE(world.loop.RunWork().ok());
   EXPECT_THAT(world.server.failed, IsEmpty());
   EXPECT_THAT(world.server.released, ElementsAre(ElementsAre("lease-1"), IsEmpty()));
+}
+
+// Each task of the batch would be computed for nothing, and others could have them.
+TEST(WorkerLoopFailure, AnUnreachableStoreGivesTheRestOfTheBatchBackUntouched) {
+  LoopWorld world;
+  for (int i = 0; i < 4; ++i) world.server.AddTask();
+  world.executor.body = [](int call, TaskContext&) -> absl::StatusOr<TaskResult> {
+    if (call == 2) return absl::UnavailableError("no room");
+    return TaskResult(SearchResult());
+  };
+  EXPECT_TRUE(world.loop.RunWork().ok());
+  EXPECT_EQ(world.executor.calls, 2);
+  EXPECT_THAT(world.server.failed, IsEmpty());
+  EXPECT_THAT(world.server.released, ElementsAre(ElementsAre("lease-2"), ElementsAre("lease-3", "lease-4"), IsEmpty()));
+  EXPECT_THAT(world.work_pause.waits, SizeIs(1)) << "before it asks for more";
+}
+
+// The disk of a server is full: the result waits here, under its lease, and nothing is charged or computed again.
+TEST(WorkerLoopFailure, AResultWaitsForAServerWithoutRoom) {
+  LoopWorld world;
+  world.server.AddTask();
+  world.executor.body = [&](int, TaskContext&) {
+    world.server.full = true;
+    return TaskResult(SearchResult());
+  };
+  world.work_pause.on_wait = [&] {
+    world.loop.RenewDue();
+    if (world.work_pause.waits.size() == 20) world.server.full = false;
+  };
+  EXPECT_TRUE(world.loop.RunWork().ok());
+  EXPECT_EQ(world.executor.calls, 1);
+  EXPECT_THAT(world.server.failed, IsEmpty());
+  EXPECT_THAT(world.server.completed, ElementsAre("lease-1"));
+  ASSERT_THAT(world.metrics.reachable, SizeIs(::testing::Ge(20u)));
+  const std::vector<bool> meanwhile(world.metrics.reachable.begin() + 1, world.metrics.reachable.end() - 2);
+  EXPECT_THAT(meanwhile, ::testing::Not(Contains(true))) << "renewals are answered, and say nothing about room";
+  EXPECT_TRUE(world.metrics.reachable.back());
 }
 
 TEST(WorkerLoopFailure, ExceptionsAreFailuresOfTheTask) {

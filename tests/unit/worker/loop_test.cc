@@ -21,6 +21,7 @@ TEST(WorkerLoop, FinishesEveryTaskOfABatchUnderItsOwnLease) {
   EXPECT_EQ(world.server.calls["acquire"], 2);
   EXPECT_THAT(world.metrics.ended, ElementsAre("search done", "search done", "search done"));
   EXPECT_THAT(world.server.released, ElementsAre(IsEmpty())) << "on the way out: all of the session";
+  EXPECT_THAT(world.server.exits, ElementsAre("drained"));
 }
 
 TEST(WorkerLoop, RenewsAtAThirdOfTheTimeToLiveAndNotBefore) {

@@ -41,6 +41,8 @@ TEST(Metrics, NamesAndLabels) {
   metrics.Scored("base", 1024, 2);
   metrics.Renewed("ok");
   metrics.KernelRefused("encode", "groupwise_int4");
+  metrics.StoreFull(true);
+  metrics.ServerReachable(true);
   const std::string text = Get((*server)->port(), "/metrics");
   EXPECT_THAT(text, StartsWith("HTTP/1.1 200"));
   for (const char* line : {
@@ -55,6 +57,8 @@ TEST(Metrics, NamesAndLabels) {
            "sub1quant_lease_renewals_total{result=\"ok\"} 1",
            "sub1quant_device_kernel_refused_total{method=\"groupwise_int4\",operation=\"encode\"} 1",
            "sub1quant_worker_progress_timestamp_seconds ",
+           "sub1quant_worker_server_reachable 1",
+           "sub1quant_worker_store_full 1",
        }) {
     EXPECT_THAT(text, HasSubstr(line));
   }
@@ -67,6 +71,10 @@ TEST(Metrics, HealthyWhileAliveReadyWhileTheServerAnswers) {
   EXPECT_THAT(Get(port, "/healthz"), StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(Get(port, "/readyz"), StartsWith("HTTP/1.1 503"));
   (*server)->metrics().ServerReachable(true);
+  EXPECT_THAT(Get(port, "/readyz"), StartsWith("HTTP/1.1 200"));
+  (*server)->metrics().StoreFull(true);
+  EXPECT_THAT(Get(port, "/readyz"), StartsWith("HTTP/1.1 503"));
+  (*server)->metrics().StoreFull(false);
   EXPECT_THAT(Get(port, "/readyz"), StartsWith("HTTP/1.1 200"));
   (*server)->metrics().ServerReachable(false);
   EXPECT_THAT(Get(port, "/readyz"), StartsWith("HTTP/1.1 503"));

@@ -60,16 +60,41 @@ TEST(Options, RefusesByName) {
   options = {};
   options.server = "nowhere";
   EXPECT_THAT(std::string(CheckOptions(options).message()), HasSubstr("--server"));
+  for (const char* size : {"0", "-1", "many", "1X"}) {
+    WorkerOptions none;
+    EXPECT_THROW(Parse({"--server", "h:1", "--cache", "/c", "--cache-size", size}, none), CLI::ParseError) << size;
+  }
   options.server = "h:1";
+  options.cache_size = 1;
+  EXPECT_THAT(std::string(CheckOptions(options).message()), HasSubstr("--cache-size"));
+  options.cache_size = 0;
   options.session = "short";
   EXPECT_THAT(std::string(CheckOptions(options).message()), HasSubstr("--session"));
+}
+
+TEST(Options, SizesHaveUnits) {
+  WorkerOptions options;
+  Parse({"--server", "h:1", "--cache", "/c", "--cache-size", "20G"}, options);
+  EXPECT_TRUE(CheckOptions(options).ok());
+  EXPECT_EQ(options.cache_size, uint64_t{20} << 30);
+}
+
+// The user reads one line that names the option, the value and what is possible.
+TEST(Options, NoThreadsAreRefusedInWords) {
+  WorkerOptions options;
+  try {
+    Parse({"--server", "h:1", "--threads", "0"}, options);
+    FAIL();
+  } catch (const CLI::ParseError& error) {
+    for (const char* word : {"--threads", "0", "1", "4096"}) EXPECT_THAT(std::string(error.what()), HasSubstr(word));
+  }
 }
 
 TEST(Options, HelpHidesWhatIsForRunOnly) {
   WorkerOptions options;
   const std::string help = MakeWorkerApp(options)->help();
   EXPECT_THAT(help, HasSubstr("--model-root"));
-  for (const char* hidden : {"--session", "--trust-model-roots", "--parent-death"})
+  for (const char* hidden : {"--session", "--trust-model-roots", "--parent-death", "--fail-when-full"})
     EXPECT_THAT(help, Not(HasSubstr(hidden)));
 }
 

@@ -67,9 +67,9 @@ TEST(Implementations, SameSumsAndBytesAsScalar) {
       for (const int group_size : kGroupSizes) {
         for (const WeightShape& shape : OddShapes(group_size)) {
           for (uint32_t seed = 1; seed <= 3; ++seed) {
-            SCOPED_TRACE(::testing::Message() << implementation->name << " dtype " << static_cast<int>(dtype) << " g "
-                                              << group_size << " [" << shape.rows << ", " << shape.cols << "] seed "
-                                              << seed);
+            SCOPED_TRACE(::testing::Message()
+                         << implementation->name << " dtype " << static_cast<int>(dtype) << " g " << group_size << " ["
+                         << shape.rows << ", " << shape.cols << "] seed " << seed);
             const WeightMatrix matrix = WeightSource(seed).Matrix(dtype, shape.rows, shape.cols, group_size);
             ExpectSameSums(matrix.view(), group_size, Methods(), *implementation);
             ExpectSameSums(matrix.view(), group_size, PublishedMethods(), *implementation);
@@ -79,6 +79,28 @@ TEST(Implementations, SameSumsAndBytesAsScalar) {
           }
         }
       }
+    }
+  }
+}
+
+// What a search of all methods kept makes each method's bytes and error, with no second search.
+TEST(Implementations, EncodeFromWhatTheSearchKept) {
+  for (const Implementation* implementation : Implementations()) {
+    if (!implementation->supported()) continue;
+    const WeightMatrix matrix = WeightSource(9).Matrix(DType::kBF16, 23, 700, 128);
+    std::vector<KeptChoices> kept;
+    ASSERT_TRUE(SearchMatrix(matrix.view(), 128, Methods(), 2, *implementation, &kept).ok());
+    for (size_t m = 0; m < Methods().size(); ++m) {
+      const Codec* codec = FindCodec(Methods()[m]);
+      SCOPED_TRACE(implementation->name + (" " + Methods()[m]));
+      EXPECT_EQ(kept[m].bytes.size(), static_cast<size_t>(23 * 6 * codec->ChoiceBytes()));
+      EncodeOptions options{.implementation = implementation};
+      const auto want = codec->Encode(matrix.view(), options);
+      options.kept = &kept[m];
+      const auto got = codec->Encode(matrix.view(), options);
+      ASSERT_TRUE(want.ok() && got.ok());
+      EXPECT_EQ(got->error.ToHex(), want->error.ToHex());
+      for (size_t i = 0; i < want->arrays.size(); ++i) EXPECT_EQ(got->arrays[i].bytes, want->arrays[i].bytes);
     }
   }
 }
@@ -118,8 +140,8 @@ TEST(Implementations, WeighTheSame) {
 TEST(Implementations, StayInsideTheMatrix) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t middle = 4 * page;
-  auto* const pages = static_cast<uint8_t*>(
-      mmap(nullptr, middle + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto* const pages =
+      static_cast<uint8_t*>(mmap(nullptr, middle + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(pages, MAP_FAILED);
   ASSERT_EQ(mprotect(pages + page, middle, PROT_READ | PROT_WRITE), 0);
   std::vector<const Implementation*> all = VectorImplementations();

@@ -119,7 +119,9 @@ TEST(IntegerGolden, EvaluatorGivesTheSumsOfTheEncodings) {
     std::vector<ExactSum> totals(methods.size());
     std::vector<std::array<float, kTileLanes>> sums(methods.size());
     const auto add = [&](int64_t, const WeightTile& tile) {
-      (*evaluator)->Evaluate(tile, BestImplementation(), reinterpret_cast<float(*)[kTileLanes]>(sums.data()));
+      (*evaluator)
+          ->Evaluate(tile, BestImplementation(), reinterpret_cast<float(*)[kTileLanes]>(sums.data()),
+                     /*choices=*/nullptr);
       for (size_t i = 0; i < methods.size(); ++i)
         for (int lane = 0; lane < tile.lanes; ++lane) totals[i].Add(sums[i][static_cast<size_t>(lane)]);
       return absl::OkStatus();

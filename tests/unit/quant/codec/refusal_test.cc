@@ -75,9 +75,9 @@ TEST(Registry, Names) {
     EXPECT_GE(FindCodec(method)->version(), 1);
   }
   for (int k = 1; k <= 255; ++k) EXPECT_NE(FindCodec("int2_error_budget_k" + std::to_string(k)), nullptr);
-  for (const char* name :
-       {"", "int1", "int7", "int9", "int04", "int16", "int", "INT4", "int2_error_budget_k", "int2_error_budget_k0", "int2_error_budget_k04", "int2_error_budget_k256",
-        "int2_error_budget_k-1", "int2_error_budget_k4 ", "GROUPWISE_INT4"})
+  for (const char* name : {"", "int1", "int7", "int9", "int04", "int16", "int", "INT4", "int2_error_budget_k",
+                           "int2_error_budget_k0", "int2_error_budget_k04", "int2_error_budget_k256",
+                           "int2_error_budget_k-1", "int2_error_budget_k4 ", "GROUPWISE_INT4"})
     EXPECT_EQ(FindCodec(name), nullptr) << name;
 }
 

@@ -7,38 +7,27 @@
 #include <map>
 #include <memory>
 
-#include "core/digest.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/convert/convert.h"
-#include "quant/codec/codec.h"
 #include "server/flow/stages.h"
 #include "server/store/sqlite_store.h"
+#include "tests/support/fake_answers.h"
+#include "tests/support/full_blobs.h"
+#include "tests/support/manual_clock.h"
 
 namespace sub1quant {
 namespace {
 
-class StoppedClock final : public Clock {
- public:
-  SteadyTime Now() const override { return now; }
-  WallTime WallNow() const override { return WallTime(std::chrono::seconds(1000)); }
-  SteadyTime now{std::chrono::hours(1)};
-};
-
-class ConductorTest : public testing::Test {
+class ConductorTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = testing::TempDir() + "conductor-XXXXXX";
+    std::string pattern = ::testing::TempDir() + "conductor-XXXXXX";
     directory_ = mkdtemp(pattern.data());
-    blobs_ = OpenBlobDirectory(directory_ + "/blobs").value();
+    directory_blobs_ = OpenBlobDirectory(directory_ + "/blobs").value();
+    blobs_ = std::make_unique<testing::FullBlobs>(*directory_blobs_);
     StartServer();
-    std::string text;
-    for (int i = 0; i < 200; ++i) text += " The quick brown fox jumps over the lazy dog.\n";
-    job_.model_root = "models";
-    job_.model_path = "gemma4-tiny";
-    job_.model_name = "gemma4-tiny";
-    job_.corpus_sha256 = PutBlob(*blobs_, text).value();
-    job_.window = job_.stride = 64;
+    job_ = testing::TinyJob(*blobs_, 200);
   }
   void TearDown() override {
     conductor_.reset();
@@ -68,39 +57,15 @@ class ConductorTest : public testing::Test {
     ASSERT_TRUE(store_->CreateJob(record, StagesOf(job_)).ok());
   }
 
-  TaskResult Answer(const SearchTask& task) {
-    SearchResult result{Sha256Of(task.tensor.key), {}};
-    for (const std::string& method : task.methods) result.rows.push_back(Row(task.tensor, task.group_size, method));
-    return result;
-  }
-  TaskResult Answer(const PackTask& task) {
-    const std::string bytes = task.tensor.key + task.method;
-    return PackResult{Sha256Of(task.tensor.key), PutBlob(*blobs_, bytes).value(), bytes.size(), bytes.size(),
-                      Row(task.tensor, task.group_size, task.method)};
-  }
-  TaskResult Answer(const ScoreTask& task) {
-    ScoreResult result;
-    for (int64_t i = task.first; i < task.first + task.count; ++i) {
-      WindowScore window{i, 10, 10, {}, {}};
-      window.nll.Add(20);
-      result.windows.push_back(window);
-    }
-    result.dtype = "float32";
-    result.device = "cpu";
-    return result;
-  }
-  TaskResult Answer(const ExportTask&) { return ExportResult{PutBlob(*blobs_, "checkpoint").value(), 10}; }
-
   // Does one task, if there is one. Returns how many were done.
   int WorkOnce() {
     AcquireQuery query{worker_, {"search", "pack", "score", "export"}, 1, "", ""};
-    auto leases = store_->Acquire(query, clock_.now);
+    auto leases = store_->Acquire(query, clock_.Now());
     EXPECT_TRUE(leases.ok()) << leases.status();
     for (const GrantedLease& lease : *leases) {
       v1::Task proto;
       EXPECT_TRUE(proto.ParseFromString(lease.payload));
-      const Task task = FromProto(proto).value();
-      const TaskResult result = std::visit([&](const auto& t) { return Answer(t); }, task);
+      const TaskResult result = testing::FakeAnswers(*blobs_).Answer(FromProto(proto).value());
       EXPECT_EQ(store_->Complete(worker_, lease.lease_id, ToProto(result).SerializeAsString(), 1), absl::OkStatus());
       ++tasks_done_;
     }
@@ -126,19 +91,11 @@ class ConductorTest : public testing::Test {
     return outputs;
   }
 
-  static std::string Sha256Of(const std::string& text) { return Sha256Hex(text); }
-  static CandidateRow Row(const TensorRecord& tensor, int group_size, const std::string& method) {
-    CandidateRow row;
-    row.method = method;
-    row.bits = FindCodec(method)->NominalBits(tensor.rows(), tensor.cols(), group_size);
-    row.error.Add(1e6 / static_cast<double>(row.bits));
-    return row;
-  }
-
   std::string directory_;
-  StoppedClock clock_;
+  testing::ManualClock clock_;
   std::unique_ptr<IdGenerator> ids_ = NewRandomIdGenerator();
-  std::unique_ptr<BlobStore> blobs_;
+  std::unique_ptr<BlobStore> directory_blobs_;
+  std::unique_ptr<testing::FullBlobs> blobs_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<ServiceContext> context_;
   std::unique_ptr<ServerMetrics> metrics_;
@@ -207,33 +164,74 @@ TEST_F(ConductorTest, ABadModelFailsTheJobWithItsName) {
   RunToEnd();
   const JobRecord job = store_->GetJob("job").value();
   EXPECT_EQ(job.state, JobState::kFailed);
-  EXPECT_THAT(job.error_message, testing::HasSubstr("no-such-model"));
+  EXPECT_THAT(job.error_message, ::testing::HasSubstr("no-such-model"));
+}
+
+// The error travels to clients: it says what the job said, and not where the server keeps its models.
+TEST_F(ConductorTest, ABadModelIsNamedAsTheJobNamesIt) {
+  context_->paths.Add(SUB1QUANT_TESTDATA, "models");
+  job_.model_path = "wikitext-2";  // there, and no model
+  Submit();
+  RunToEnd();
+  const JobRecord job = store_->GetJob("job").value();
+  EXPECT_EQ(job.state, JobState::kFailed);
+  EXPECT_THAT(job.error_message, ::testing::Not(::testing::HasSubstr(SUB1QUANT_TESTDATA)));
+  job_.model_path = "no-such-model";
+  ASSERT_TRUE(store_->DeleteJob("job").ok());
+  Submit();
+  RunToEnd();
+  EXPECT_THAT(store_->GetJob("job")->error_message, ::testing::StartsWith("models/no-such-model: "));
+}
+
+// Inspecting a long text for a disk that stays full must not keep a core busy: it is tried again now and then.
+TEST_F(ConductorTest, AFullDiskHoldsTheJobUpAndNoMore) {
+  Submit();
+  blobs_->full = true;
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(conductor_->Step());
+    clock_.Advance(std::chrono::milliseconds(100));
+  }
+  EXPECT_EQ(store_->GetJob("job")->state, JobState::kRunning);
+  EXPECT_EQ(store_->Stages("job").value().front().state, "running");
+  blobs_->full = false;
+  EXPECT_TRUE(conductor_->Step());
+  RunToEnd();
+  EXPECT_EQ(store_->GetJob("job")->state, JobState::kSucceeded) << store_->GetJob("job")->error_message;
+}
+
+TEST_F(ConductorTest, AJobThatAFullDiskHoldsUpCanBeCancelledAtOnce) {
+  Submit();
+  blobs_->full = true;
+  conductor_->Step();
+  ASSERT_TRUE(store_->RequestCancel("job").ok());
+  conductor_->Step();
+  EXPECT_EQ(store_->GetJob("job")->state, JobState::kCancelled);
 }
 
 TEST_F(ConductorTest, CancelEndsTheJobAndItsLeases) {
   Submit();
   while (conductor_->Step()) {
   }
-  auto leases = store_->Acquire({worker_, {"search"}, 1, "", ""}, clock_.now);
+  auto leases = store_->Acquire({worker_, {"search"}, 1, "", ""}, clock_.Now());
   ASSERT_TRUE(leases.ok());
   ASSERT_EQ(leases->size(), 1u);
   ASSERT_TRUE(store_->RequestCancel("job").ok());
   conductor_->Step();
   EXPECT_EQ(store_->GetJob("job")->state, JobState::kCancelled);
-  EXPECT_THAT(store_->Renew(worker_, {leases->front().lease_id}, clock_.now)->lost, testing::SizeIs(1));
+  EXPECT_THAT(store_->Renew(worker_, {leases->front().lease_id}, clock_.Now())->lost, ::testing::SizeIs(1));
 }
 
 TEST_F(ConductorTest, ATaskThatCannotWorkFailsTheJob) {
   Submit();
   while (conductor_->Step()) {
   }
-  auto leases = store_->Acquire({worker_, {"search"}, 1, "", ""}, clock_.now);
+  auto leases = store_->Acquire({worker_, {"search"}, 1, "", ""}, clock_.Now());
   ASSERT_TRUE(leases.ok());
   ASSERT_TRUE(store_->Fail(worker_, leases->front().lease_id, absl::InvalidArgumentError("NaN at row 3"), true).ok());
   conductor_->Step();
   const JobRecord job = store_->GetJob("job").value();
   EXPECT_EQ(job.state, JobState::kFailed);
-  EXPECT_THAT(job.error_message, testing::HasSubstr("NaN at row 3"));
+  EXPECT_THAT(job.error_message, ::testing::HasSubstr("NaN at row 3"));
 }
 
 }  // namespace

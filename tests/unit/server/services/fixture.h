@@ -14,13 +14,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/channel/channel.h"
-#include "quant/codec/codec.h"
 #include "server/conductor.h"
 #include "server/listener.h"
 #include "server/services/blob_service.h"
 #include "server/services/job_service.h"
 #include "server/services/worker_service.h"
 #include "server/store/sqlite_store.h"
+#include "tests/support/fake_answers.h"
 #include "tests/support/manual_clock.h"
 
 namespace sub1quant {
@@ -76,15 +76,8 @@ class ServiceTest : public ::testing::Test {
   // --- Jobs ---
   // Of the small model: search, pack and, with a text, scores.
   JobSpecification SmallJob() {
-    JobSpecification job;
-    job.model_root = "models";
-    job.model_path = job.model_name = "gemma4-tiny";
+    JobSpecification job = testing::TinyJob(*blobs_, 100);
     job.formats = {"int2_base", "groupwise_int4"};
-    job.window = job.stride = 64;
-    std::string text;
-    for (int i = 0; i < 100; ++i) text += " The quick brown fox jumps over the lazy dog.\n";
-    job.corpus_sha256 = PutBlob(*blobs_, text).value();
-    job.corpus_name = "fox.txt";
     return job;
   }
   absl::StatusOr<v1::SubmitJobResponse> Submit(const JobSpecification& job, const std::string& key = "") {
@@ -180,38 +173,8 @@ class ServiceTest : public ::testing::Test {
     }
   }
 
-  // --- Answers that a server cannot tell from computed ones ---
   TaskResult Answer(const v1::Lease& lease) {
-    return std::visit([&](const auto& task) { return AnswerTo(task); }, FromProto(lease.task()).value());
-  }
-  TaskResult AnswerTo(const SearchTask& task) {
-    SearchResult result{Sha256Hex(task.tensor.key), {}};
-    for (const std::string& method : task.methods) result.rows.push_back(Row(task.tensor, task.group_size, method));
-    return result;
-  }
-  TaskResult AnswerTo(const PackTask& task) {
-    const std::string packed = task.tensor.key + task.method;
-    return PackResult{Sha256Hex(task.tensor.key), PutBlob(*blobs_, packed).value(), packed.size(), packed.size(),
-                      Row(task.tensor, task.group_size, task.method)};
-  }
-  TaskResult AnswerTo(const ScoreTask& task) {
-    ScoreResult result;
-    for (int64_t i = task.first; i < task.first + task.count; ++i) {
-      WindowScore window{i, 10, 10, {}, {}};
-      window.nll.Add(20);
-      result.windows.push_back(window);
-    }
-    result.dtype = "float32";
-    result.device = "cpu";
-    return result;
-  }
-  TaskResult AnswerTo(const ExportTask&) { return ExportResult{PutBlob(*blobs_, "checkpoint").value(), 10}; }
-  static CandidateRow Row(const TensorRecord& tensor, int group_size, const std::string& method) {
-    CandidateRow row;
-    row.method = method;
-    row.bits = FindCodec(method)->NominalBits(tensor.rows(), tensor.cols(), group_size);
-    row.error.Add(1e6 / static_cast<double>(row.bits));
-    return row;
+    return testing::FakeAnswers(*blobs_).Answer(FromProto(lease.task()).value());
   }
 
   static std::string NewDirectory() {

@@ -1,6 +1,7 @@
 #include <set>
 #include <sstream>
 
+#include "server/worker_exits.h"
 #include "tests/unit/server/services/fixture.h"
 
 namespace sub1quant {
@@ -21,6 +22,7 @@ const char* const kMetrics[] = {
     "sub1quant_store_up gauge",
     "sub1quant_tasks gauge",
     "sub1quant_tasks_completed_total counter",
+    "sub1quant_worker_exits_total counter",
     "sub1quant_workers gauge",
 };
 
@@ -34,6 +36,12 @@ class MetricsTest : public ServiceTest {
       if (line.rfind(prefix, 0) == 0) types.insert(line.substr(prefix.size()));
     return {types.begin(), types.end()};
   }
+  void Exit(const std::string& session, const std::string& reason) {
+    v1::ReleaseRequest request;
+    *request.mutable_worker() = Identity(session);
+    request.set_exit_reason(reason);
+    EXPECT_TRUE(CallUnary(*workers_, &v1::WorkerService::Stub::Release, request, kTimeout).ok());
+  }
   // One granted, renewed, completed, failed and refused.
   std::string SomeCalls() {
     const std::string job = StartSmallJob();
@@ -44,6 +52,7 @@ class MetricsTest : public ServiceTest {
     EXPECT_EQ(Fail("s1", AcquireOne("s1", "score"), 14, "out of memory"), absl::OkStatus());
     EXPECT_EQ(GetJob("none").status().code(), absl::StatusCode::kNotFound);
     AcquireOne("s1", "search");
+    Exit("s2", "drained");
     return job;
   }
 };
@@ -68,6 +77,35 @@ TEST_F(MetricsTest, CallsAreCounted) {
         "sub1quant_tasks{stage=\"search\",state=\"done\"} 1\n",
         "sub1quant_tasks{stage=\"search\",state=\"leased\"} 1\n", "sub1quant_workers{state=\"busy\"} 1\n"})
     EXPECT_THAT(text, ::testing::HasSubstr(line));
+}
+
+TEST_F(MetricsTest, EveryWorkerThatEndsIsCountedOnceWithItsReason) {
+  Exit("s1", "stalled");
+  Exit("s1", "crashed");  // its supervisor, after its own word
+  Exit("s2", "crashed");
+  Exit("s3", "s3 was here");  // no label of a worker's making
+  Acquire(AcquireRequest("silent", {"search"})).IgnoreError();
+  clock_.Advance(WorkerExits::kSilence);
+  conductor_->Step();
+  EXPECT_THAT(metrics_->Scrape(), ::testing::Not(::testing::HasSubstr("vanished\"")));
+  clock_.Advance(std::chrono::milliseconds(1));
+  conductor_->Step();
+  conductor_->Step();
+  const std::string text = metrics_->Scrape();
+  for (const char* line :
+       {"{reason=\"stalled\"} 1\n", "{reason=\"crashed\"} 1\n", "{reason=\"other\"} 1\n", "{reason=\"vanished\"} 1\n"})
+    EXPECT_THAT(text, ::testing::HasSubstr(std::string("sub1quant_worker_exits_total") + line));
+}
+
+// One that was paused and goes on is a worker again.
+TEST_F(MetricsTest, AWorkerThatComesBackCanVanishAgain) {
+  for (int i = 1; i <= 2; ++i) {
+    Acquire(AcquireRequest("s1", {"search"})).IgnoreError();
+    clock_.Advance(WorkerExits::kSilence + std::chrono::seconds(1));
+    conductor_->Step();
+    EXPECT_THAT(metrics_->Scrape(),
+                ::testing::HasSubstr("sub1quant_worker_exits_total{reason=\"vanished\"} " + std::to_string(i)));
+  }
 }
 
 TEST_F(MetricsTest, NoLabelNamesAJobAWorkerOrATensor) {

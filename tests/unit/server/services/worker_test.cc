@@ -235,6 +235,45 @@ TEST_F(WorkerServiceTest, AnotherFailureIsTriedThreeTimes) {
   EXPECT_THAT(GetJob(job)->error_message(), ::testing::HasSubstr("failed 3 times, last: out of memory"));
 }
 
+// The worker cannot know whether its first word was heard. Three words about one attempt are one charged attempt.
+TEST_F(WorkerServiceTest, AFailureMayBeRepeated) {
+  const std::string job = StartSmallJob();
+  const v1::Lease lease = AcquireOne("s1", "search");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Fail("s1", lease, kUnavailable, "kernel"), absl::OkStatus());
+  EXPECT_THAT(Fail("s2", lease, kUnavailable, "kernel"), Refused(StatusCode::kFailedPrecondition, "lease lost"));
+  EXPECT_THAT(Complete("s1", lease, Answer(lease)), Refused(StatusCode::kFailedPrecondition, "lease lost"));
+  Conduct();
+  EXPECT_EQ(GetJob(job)->state(), v1::JOB_STATE_RUNNING);
+}
+
+// A worker on the server's machine reads the server's own directories.
+TEST_F(WorkerServiceTest, AFailureDoesNotTellWhereTheModelLies) {
+  context_->paths.Add(SUB1QUANT_TESTDATA, "models");
+  const std::string job = StartSmallJob();
+  const v1::Lease lease = AcquireOne("s1", "search");
+  ASSERT_EQ(Fail("s1", lease, kInvalidArgument, SUB1QUANT_TESTDATA "/gemma4-tiny/model.safetensors: NaN"),
+            absl::OkStatus());
+  Conduct();
+  EXPECT_THAT(GetJob(job)->error_message(), ::testing::HasSubstr(": models/gemma4-tiny/model.safetensors: NaN"));
+  v1::ListModelFilesRequest request;
+  request.mutable_model()->set_root("models");
+  request.mutable_model()->set_path("none");
+  EXPECT_THAT(CallUnary(*bytes_, &v1::BlobService::Stub::ListModelFiles, request, kTimeout).status(),
+              Refused(StatusCode::kNotFound, "models/none: "));
+  EXPECT_THAT(Submit([&] {
+                JobSpecification bad = SmallJob();
+                bad.model_path = "none";
+                return bad;
+              }())
+                  .status(),
+              Refused(StatusCode::kNotFound, "models/none: "));
+}
+
+TEST_F(WorkerServiceTest, ALeaseSaysWhatIsExpectedOfIt) {
+  StartSmallJob();
+  EXPECT_GT(AcquireOne("s1", "search").expected_seconds(), 0);
+}
+
 TEST_F(WorkerServiceTest, AFailureThatIsOkIsRefused) {
   StartSmallJob();
   const v1::Lease lease = AcquireOne("s1", "search");

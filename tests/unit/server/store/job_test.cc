@@ -53,6 +53,23 @@ TEST_F(JobTest, RecordsComeBackAsTheyWere) {
   EXPECT_EQ(stages[1].state, "waiting");
 }
 
+TEST_F(JobTest, ActiveOnesAreOldestFirstUntilTheyEnd) {
+  for (const char* id : {"z", "a", "m"}) ASSERT_TRUE(store_->CreateJob(Job(id, id), {{"inspect", 0}}).ok());
+  ASSERT_TRUE(store_->StartStage("m", {"inspect", 0}, {}).ok());
+  ASSERT_TRUE(store_->RequestCancel("z").ok());
+  const auto active = [&] {
+    std::vector<std::string> ids;
+    const auto jobs = store_->ActiveJobs().value();
+    for (const JobRecord& job : jobs) ids.push_back(job.id);
+    return ids;
+  };
+  EXPECT_THAT(active(), ElementsAre("z", "a", "m"));
+  EXPECT_TRUE(store_->ActiveJobs().value().front().cancelling);
+  ASSERT_TRUE(store_->EndJob("z", JobState::kCancelled, absl::CancelledError("x"), {}).ok());
+  ASSERT_TRUE(store_->EndJob("m", JobState::kFailed, absl::InternalError("x"), {}).ok());
+  EXPECT_THAT(active(), ElementsAre("a"));
+}
+
 TEST_F(JobTest, ListIsNewestFirst) {
   for (const char* id : {"z", "a", "m"}) ASSERT_TRUE(store_->CreateJob(Job(id, id), {}).ok());
   std::vector<std::string> ids;

@@ -109,8 +109,12 @@ TEST_F(OutcomeTest, AFailureIsReportedOnceAndIsNotOk) {
   const GrantedLease lease = AcquireOne("w");
   EXPECT_TRUE(absl::IsInvalidArgument(store_->Fail(Worker("w"), lease.lease_id, absl::OkStatus(), false)));
   EXPECT_TRUE(store_->Fail(Worker("w"), lease.lease_id, absl::InternalError("x"), false).ok());
-  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Fail(Worker("w"), lease.lease_id, absl::InternalError("x"), false)));
+  EXPECT_TRUE(store_->Fail(Worker("w"), lease.lease_id, absl::InternalError("x"), true).ok());  // the answer was lost
+  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Fail(Worker("x"), lease.lease_id, absl::InternalError("x"), false)));
   EXPECT_TRUE(absl::IsFailedPrecondition(Complete("w", lease, "r")));
+  EXPECT_THAT(EventKinds("a"), ElementsAre("accepted", "stage_started", "task_failed"));
+  FailOnce("w");
+  EXPECT_EQ(store_->FailedTask("a").value(), std::nullopt) << "two attempts are charged";
 }
 
 TEST_F(OutcomeTest, ReleasingIsNotCharged) {

@@ -1,3 +1,5 @@
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "tests/unit/server/store/fixture.h"
@@ -81,6 +83,41 @@ TEST_F(RestartTest, OthersMayNotReadLeaseIds) {
     ASSERT_EQ(stat(entry.path().c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 077, 0u) << entry.path();
   }
+}
+
+// No file of this process may grow: the nearest to a full disk that a test has.
+class NoRoom {
+ public:
+  NoRoom() {
+    handler_ = signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit_);
+    const rlimit none{0, limit_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~NoRoom() {
+    setrlimit(RLIMIT_FSIZE, &limit_);
+    signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit limit_{};
+  void (*handler_)(int);
+};
+
+TEST_F(RestartTest, AStoreThatCannotWriteIsNotReadyUntilItCan) {
+  StartJob("a", Tasks(2));
+  EXPECT_TRUE(store_->Ping().ok());
+  {
+    const NoRoom no_room;
+    EXPECT_FALSE(store_->Acquire({Worker("w"), {"search"}, 1, "", ""}, clock_.Now()).ok());
+    EXPECT_FALSE(store_->Ping().ok()) << "it can be read, but takes nothing";
+    EXPECT_FALSE(store_->Ping().ok());
+    EXPECT_EQ(store_->GetJob("a").value().state, JobState::kRunning);
+  }
+  EXPECT_TRUE(store_->Ping().ok());
+  const GrantedLease lease = AcquireOne("w");
+  EXPECT_EQ(lease.attempt, 1) << "the lease that could not be written is no attempt";
+  EXPECT_TRUE(store_->Complete(Worker("w"), lease.lease_id, "r", 1).ok());
 }
 
 TEST(SqliteTest, AFullDiskIsResourceExhaustedAndRollsBack) {

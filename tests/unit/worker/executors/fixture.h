@@ -48,7 +48,7 @@ class ExecutorTest : public ::testing::Test {
   }
   ~ExecutorTest() override { std::filesystem::remove_all(directory_); }
 
-  Resources resources() { return {*clock_, models_, *blobs_, *metrics_, *coder_, 2}; }
+  Resources resources() { return {*clock_, models_, *blobs_, *metrics_, *coder_, cpu_, tensors_}; }
   const TensorRecord& Tensor(const std::string& key) { return *inventory_.Find(key); }
   std::string Identity(const std::string& file = "model.safetensors") {
     for (const ModelFile& present : inventory_.files) {
@@ -66,6 +66,9 @@ class ExecutorTest : public ::testing::Test {
   std::unique_ptr<WorkerMetrics> metrics_ = NewNullMetrics();
   std::unique_ptr<MatrixCoder> coder_ = NewCpuCoder();
   DirectoryModels models_;
+  ThreadBudget cpu_{2};
+  TensorDigests digests_;
+  TensorLoader tensors_{cpu_, digests_};
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<ModelSource> source_;
   TensorInventory inventory_;

@@ -1,7 +1,9 @@
-// Worker and coordinator must mean the same by a model's identity, or no score task would ever run.
 #include "worker/executors/model_identity.h"
 
-#include "server/flow/inspect.h"
+#include <fstream>
+
+#include "core/digest.h"
+#include "quant/model/model_identity.h"
 #include "tests/unit/worker/executors/fixture.h"
 
 namespace sub1quant::testing {
@@ -9,14 +11,13 @@ namespace {
 
 using ModelIdentityTest = ExecutorTest;
 
-TEST_F(ModelIdentityTest, IsWhatInspectFound) {
-  JobSpecification specification;
-  specification.model_name = "gemma4-tiny";
-  specification.evaluate = false;
-  const auto inspected = Inspect(specification, *source_, *blobs_);
-  ASSERT_TRUE(inspected.ok()) << inspected.status();
-  EXPECT_TRUE(CheckModelIdentity(*source_, inspected->inspection.model_identity).ok());
+TEST_F(ModelIdentityTest, TheModelThatWasInspectedAndNoOther) {
+  const std::string config = ReadFile(directory_ + "/model/config.json").value();
+  const std::string identity = ModelIdentity(inventory_, Sha256Hex(config));
+  EXPECT_TRUE(CheckModelIdentity(*source_, identity).ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(CheckModelIdentity(*source_, std::string(64, '0'))));
+  std::ofstream(directory_ + "/model/config.json", std::ios::app) << " ";
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckModelIdentity(*source_, identity)));
 }
 
 }  // namespace

@@ -21,10 +21,10 @@ void ExpectRefusal(const absl::Status& status, absl::StatusCode code, const std:
 TEST(ScorerLoad, NamesAMissingTensor) {
   TestModel model = GoldenModel();
   model.tensors.erase(kQ3);
-  ExpectRefusal(LoadStatus(model), absl::StatusCode::kNotFound, kQ3);
+  ExpectRefusal(LoadStatus(model), absl::StatusCode::kInvalidArgument, "'" + kQ3 + "' is missing");
   model = GoldenModel();
   model.tensors.erase("model.language_model.embed_tokens_per_layer.weight");
-  ExpectRefusal(LoadStatus(model), absl::StatusCode::kNotFound, "embed_tokens_per_layer");
+  ExpectRefusal(LoadStatus(model), absl::StatusCode::kInvalidArgument, "embed_tokens_per_layer");
 }
 
 TEST(ScorerLoad, NamesAWrongShapeWithBothShapes) {

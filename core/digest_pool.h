@@ -1,0 +1,42 @@
+// SHA-256 of many buffers asked for by several threads: one of those who wait hashes for up to three of them together
+// (core/sha256_streams.h), the others hold no processor meanwhile.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+
+#include "core/sha256_streams.h"
+#include "core/thread_budget.h"
+
+namespace sub1quant {
+
+// Thread-safe. Whoever hashes takes one thread of `budget`: callers hold none.
+class DigestPool {
+ public:
+  explicit DigestPool(ThreadBudget& budget) : budget_(budget) {}
+  // 64 hexadecimal digits, as Sha256Hex.
+  std::string Sha256(const void* data, size_t size);
+
+ private:
+  struct Request {
+    const uint8_t* data = nullptr;
+    size_t blocks = 0;  // still to hash
+    Sha256Stream stream;
+    bool taken = false;  // somebody hashes it now
+  };
+  bool MayLead() const;
+  // Hashes `mine` and what else waits, until `mine` is done.
+  void Lead(Request& mine, std::unique_lock<std::mutex>& lock);
+
+  ThreadBudget& budget_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Request*> requests_;  // with blocks left, in their order; guarded by mutex_, as what follows
+  int leaders_ = 0;
+};
+
+}  // namespace sub1quant
