@@ -13,8 +13,9 @@ namespace {
 class CpuCoder final : public MatrixCoder {
  public:
   absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
-                                                   const std::vector<std::string>& methods, int threads) override {
-    return SearchMatrix(matrix, group_size, methods, threads);
+                                                   const std::vector<std::string>& methods, int threads,
+                                                   std::vector<KeptChoices>* kept) override {
+    return SearchMatrix(matrix, group_size, methods, threads, BestImplementation(), kept);
   }
   absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const std::string& method,
                                        const EncodeOptions& options) override {
@@ -30,7 +31,8 @@ class DeviceCoder final : public MatrixCoder {
       : device_(std::move(device)), trust_(std::move(trust)), events_(std::move(events)) {}
 
   absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
-                                                   const std::vector<std::string>& methods, int threads) override {
+                                                   const std::vector<std::string>& methods, int threads,
+                                                   std::vector<KeptChoices>* kept) override {
     std::vector<std::string> kernels, others;
     std::vector<bool> on_device;
     absl::StatusOr<std::vector<CandidateRow>> rows = absl::UnimplementedError("no method has a trusted kernel");
@@ -44,13 +46,14 @@ class DeviceCoder final : public MatrixCoder {
     }
     if (!rows.ok()) {
       if (IsDeviceLost(rows.status())) return Lost(rows.status());
-      auto all = cpu_.Search(matrix, group_size, methods, threads);
+      auto all = cpu_.Search(matrix, group_size, methods, threads, kept);
       if (all.ok() && IsRefusedGroup(rows.status()))
         for (const std::string& method : kernels) Distrust(&KernelTrust::search, "search", method, rows.status());
       return all;
     }
     if (others.empty()) return rows;
-    SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<CandidateRow> rest, cpu_.Search(matrix, group_size, others, threads));
+    SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<CandidateRow> rest,
+                               cpu_.Search(matrix, group_size, others, threads, nullptr));
     return Interleave(on_device, *rows, rest);
   }
 
