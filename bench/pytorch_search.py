@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The other arm of B3: the search of one bfloat16 matrix over the five published formats in plain vectorised PyTorch,
+"""The other arm of B3, and with --device cuda of B6: the search of one bfloat16 matrix over the five published formats in plain vectorised PyTorch,
 tensor at a time, as one would first write it (docs/formats.md). Needs torch only. Tune malloc from outside
 (MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_): untuned, page faults of fresh temporaries dominate.
 
@@ -82,10 +82,11 @@ def main():
     parser.add_argument("--group", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     generator = torch.Generator().manual_seed(0)
-    weight = (torch.randn(args.rows, args.cols, generator=generator) * 0.02).to(torch.bfloat16)
+    weight = (torch.randn(args.rows, args.cols, generator=generator) * 0.02).to(torch.bfloat16).to(args.device)
     with torch.no_grad():
         for _ in range(args.repeat):
             start = time.perf_counter()

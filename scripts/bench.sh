@@ -5,6 +5,7 @@
 #     files   B4 B4-cold B8          search and pack from file to file
 #     peers   B3 B17                 PyTorch and llama.cpp do the same work (both are installed into ~/.cache/sub1quant)
 #     scoring B22-1 B22-2            perplexity on the CPU against its matrix multiplies alone
+#     gpu     B5 B6 B7 B9            preset cuda-release, on the first NVIDIA device; not with other names
 #   --model DIR                      the model of `files`, `peers` and `scoring`, in one model.safetensors (default: made of random
 #                                    weights, 8 layers of E2B's shapes, in the scratch directory)
 #   --scratch DIR                    a directory on the disk to measure (default: a temporary one)
@@ -110,11 +111,40 @@ run_peers() {
   python3 "$root/bench/peers.py" --files-bench "$bin/files_bench" --model "$model" --scratch "$scratch/peers" "${options[@]}" "${mine[@]}"
 }
 
-"$root/scripts/setup.sh"
-build_preset release
-[ -z "$(chosen B3 B4 B4-cold B8 B17 B22-1 B22-2)" ] || prepare_files
-begin "measuring"
-results="$(run_search; run_files; run_scoring; run_peers)"
+# The kernels on a device beside its own copies, and PyTorch's search on it. 12288 x 1536 weights, as gpu_bench has them.
+run_gpu() {
+  if [ ! -e /dev/nvidiactl ] && [ ! -e /dev/dxg ]; then
+    echo "bench.sh gpu: there is no NVIDIA device on this machine (no /dev/nvidiactl, no /dev/dxg): nothing is measured" >&2
+    return 3
+  fi
+  "$root/scripts/setup.sh"
+  build_preset cuda-release
+  begin "measuring on the device"
+  local figures
+  figures="$("$root/build/cuda-release/bin/gpu_bench")"
+  echo "$figures"
+  if ! python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+    echo "bench.sh gpu: python3 has no PyTorch with CUDA: no B6" >&2
+    return 0
+  fi
+  python3 "$root/bench/pytorch_search.py" --device cuda --rows 12288 --cols 1536 --repeat 6 2>/dev/null | python3 -c '
+import json, statistics, sys
+ours = [json.loads(line) for line in sys.argv[1].splitlines()]
+ours = next(figure["ours"] for figure in ours if figure["name"] == "B5")
+other = statistics.median([1e3 * float(line) for line in sys.stdin][1:])
+print(json.dumps({"name": "B6", "better": "higher", "ratio": other / ours, "goal": 80, "ours": ours, "other": other, "unit": "ms", "repeats": 5}))' "$figures"
+}
+
+if [ "${names[*]}" = gpu ]; then
+  step="looking for a device"
+  results="$(run_gpu)"
+else
+  "$root/scripts/setup.sh"
+  build_preset release
+  [ -z "$(chosen B3 B4 B4-cold B8 B17 B22-1 B22-2)" ] || prepare_files
+  begin "measuring"
+  results="$(run_search; run_files; run_scoring; run_peers)"
+fi
 if [ "$json" = 1 ]; then
   echo "$results"
 else

@@ -1,5 +1,5 @@
 // sub1quant-worker: wiring, signals, exit codes. 0 drained · 1 the server refuses this worker · 2 wrong usage ·
-// 75 a task stands still: start me again.
+// 75 a task stands still, or the device failed: start me again.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -95,6 +95,7 @@ struct Worker {
   std::unique_ptr<IdGenerator> ids = NewRandomIdGenerator();
   std::unique_ptr<WorkerMetrics> null_metrics = NewNullMetrics();
   std::unique_ptr<MetricsServer> metrics_server;
+  Device device;
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<ModelAccess> models;
   std::unique_ptr<ThreadBudget> cpu;
@@ -110,7 +111,6 @@ struct Worker {
 
 absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   SUB1QUANT_RETURN_IF_ERROR(CheckOptions(options));
-  SUB1QUANT_ASSIGN_OR_RETURN(const Device device, ChooseDevice(options.device));
   ModelRoots roots;
   roots.follow_links = options.trust_model_roots;
   for (const std::string& root : options.model_roots) SUB1QUANT_RETURN_IF_ERROR(AddModelRoot(root, roots));
@@ -118,6 +118,12 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
     SUB1QUANT_ASSIGN_OR_RETURN(worker.metrics_server, StartMetricsServer(options.metrics));
     spdlog::info("metrics on port {}", worker.metrics_server->port());
   }
+  const auto refused = [&metrics = worker.metrics()](const KernelRefusal& refusal) {
+    spdlog::error("kernel refused, the CPU is used for it: {} {}: {}", refusal.operation, refusal.method, refusal.why);
+    metrics.KernelRefused(refusal.operation, refusal.method);
+  };
+  SUB1QUANT_ASSIGN_OR_RETURN(worker.device,
+                             ChooseDevice(options.device, DeviceModulePath(), {refused, ExitForLostDevice}));
   const std::shared_ptr<grpc::Channel> channel = DialServer(options.server);
   SUB1QUANT_ASSIGN_OR_RETURN(std::unique_ptr<BlobStore> blobs, OpenBlobs(*worker.clock, options, channel));
   // A service waits until a full disk has room again; `sub1quant run` has to say what it would wait for.
@@ -128,14 +134,14 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   worker.cpu = std::make_unique<ThreadBudget>(threads);
   SUB1QUANT_ASSIGN_OR_RETURN(worker.digests, OpenDigests(options));
   worker.tensors = std::make_unique<TensorLoader>(*worker.cpu, *worker.digests);
-  worker.executors =
-      std::make_unique<TaskExecutors>(Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(),
-                                                *worker.cpu, *worker.tensors, worker.choices, options.memory},
-                                      device.torch_name);
+  worker.executors = std::make_unique<TaskExecutors>(
+      Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), *worker.device.coder, *worker.cpu,
+                *worker.tensors, worker.choices, options.memory},
+      worker.device.torch_name);
 
   const std::string session = options.session.empty() ? worker.ids->NewId() : options.session;
   worker.coordinator =
-      NewGrpcCoordinator(channel, {options.name, session, device.description, Version()}, std::move(paths));
+      NewGrpcCoordinator(channel, {options.name, session, worker.device.description, Version()}, std::move(paths));
   WorkerLoop::Options loop;
   loop.jitter_seed = std::hash<std::string>()(session);
   loop.stall_patience = std::chrono::seconds(options.stall_seconds);
@@ -150,8 +156,8 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
                         *worker.executors, worker.metrics()},
       loop);
   spdlog::info("{}: worker {} on {}, {} thread(s), server {}",
-               VersionLine("sub1quant-worker", BestImplementation().name), options.name, device.description, threads,
-               options.server);
+               VersionLine("sub1quant-worker", BestImplementation().name), options.name, worker.device.description,
+               threads, options.server);
   return absl::OkStatus();
 }
 

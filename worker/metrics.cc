@@ -21,6 +21,7 @@ class NullMetrics final : public WorkerMetrics {
   void TensorDone(const std::string&, uint64_t, uint64_t, uint64_t) override {}
   void Scored(const std::string&, uint64_t, uint64_t) override {}
   void Renewed(const std::string&) override {}
+  void KernelRefused(const std::string&, const std::string&) override {}
   void ServerReachable(bool) override {}
   void StoreFull(bool) override {}
 };
@@ -74,6 +75,10 @@ class PrometheusServer final : public MetricsServer, public WorkerMetrics {
   }
   void Renewed(const std::string& result) override { renewals_.Add({{"result", result}}).Increment(); }
 
+  void KernelRefused(const std::string& operation, const std::string& method) override {
+    refused_.Add({{"operation", operation}, {"method", method}}).Increment();
+  }
+
   void ServerReachable(bool reachable) override {
     ready_ = reachable;
     reachable_.Add({}).Set(reachable ? 1 : 0);
@@ -116,6 +121,8 @@ class PrometheusServer final : public MetricsServer, public WorkerMetrics {
   prometheus::Family<prometheus::Counter>& chunks_ = Counter(*registry_, "eval_chunks_total", "Windows scored");
   prometheus::Family<prometheus::Counter>& renewals_ =
       Counter(*registry_, "lease_renewals_total", "Renewals, by result: ok, lost, error");
+  prometheus::Family<prometheus::Counter>& refused_ =
+      Counter(*registry_, "device_kernel_refused_total", "Device kernels that differ from the CPU and are not used");
   prometheus::Family<prometheus::Gauge>& reachable_ =
       prometheus::BuildGauge()
           .Name("sub1quant_worker_server_reachable")

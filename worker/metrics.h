@@ -21,6 +21,8 @@ class WorkerMetrics {
   virtual void Scored(const std::string& variant, uint64_t tokens, uint64_t chunks) = 0;
   // `result`: ok, lost, error.
   virtual void Renewed(const std::string& result) = 0;
+  // A device kernel that differs from the CPU and is not used. `operation`: search, encode, decode.
+  virtual void KernelRefused(const std::string& operation, const std::string& method) = 0;
   // Whether the last call to the server was answered, other than with "no room".
   virtual void ServerReachable(bool reachable) = 0;
   // Whether the last blob could not be written for want of room.

@@ -1,5 +1,7 @@
 #include "worker/options.h"
 
+#include <unistd.h>
+
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "core/file.h"
@@ -7,13 +9,16 @@
 #include "core/version.h"
 #include "proto/channel/channel.h"
 #include "quant/codec/implementations.h"
+#include "worker/device.h"
 
 namespace sub1quant {
 
 std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options) {
   auto app = std::make_unique<CLI::App>("Takes tasks from a sub1quant server: search, pack, score, export.",
                                         "sub1quant-worker");
-  app->set_version_flag("--version", VersionLine("sub1quant-worker", BestImplementation().name));
+  // `sub1quant run` looks for the word cuda.
+  const std::string module = access(DeviceModulePath().c_str(), F_OK) == 0 ? ", cuda" : "";
+  app->set_version_flag("--version", VersionLine("sub1quant-worker", BestImplementation().name + module));
   app->add_option("--server", options.server, "host:port or unix:PATH")->envname("SUB1QUANT_SERVER")->required();
   app->add_option("--device", options.device, "auto, cpu, cuda or cuda:I")->capture_default_str();
   app->add_option("--threads", options.threads, "threads to compute on (default: all this process may use)")

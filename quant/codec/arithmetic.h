@@ -47,13 +47,17 @@ SUB1QUANT_HOST_DEVICE inline uint16_t Bf16Bits(float value) {
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
+SUB1QUANT_HOST_DEVICE inline float Clamp(float x, float low, float high) {
+  x = x < low ? low : x;
+  return x > high ? high : x;
+}
+
+// Nearest even of |x| < 2^22. What rounds to zero gives +0.
+SUB1QUANT_HOST_DEVICE inline float RoundToInteger(float x) { return (x + 12582912.0f) - 12582912.0f; }
+
 // clamp(round to nearest even, -limit, limit); clamping first gives the same and keeps |x| small enough for the magic
 // sum. The result of a negative x that rounds to zero is +0.
-SUB1QUANT_HOST_DEVICE inline float RoundToCode(float x, float limit) {
-  x = x < -limit ? -limit : x;
-  x = x > limit ? limit : x;
-  return (x + 12582912.0f) - 12582912.0f;
-}
+SUB1QUANT_HOST_DEVICE inline float RoundToCode(float x, float limit) { return RoundToInteger(Clamp(x, -limit, limit)); }
 
 SUB1QUANT_HOST_DEVICE inline float Magnitude(float x) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(x) & 0x7fffffffu);
@@ -75,7 +79,8 @@ SUB1QUANT_HOST_DEVICE inline unsigned __int128 ExactUnits(float value) {
 // One test for all formats, docs/formats.md §1.
 SUB1QUANT_HOST_DEVICE inline bool IsZeroGroup(float absmax) { return Fp16Bits(absmax / 7.0f) == 0; }
 
-// The scale of groupwise_int4, docs/formats.md §2, as bits: 1 in a zero group, infinite where the method must refuse.
+// The scale of groupwise_int4, docs/formats.md §2, as bits: 1 in a zero group, whose weights are far below half of
+// it (codes 0, errors the weights themselves); infinite where the method must refuse.
 SUB1QUANT_HOST_DEVICE inline uint16_t Int4ScaleBits(float absmax) {
   const uint16_t scale = Fp16Bits(absmax / 7.0f);
   return scale == 0 ? kFp16One : scale;

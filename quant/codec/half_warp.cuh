@@ -48,6 +48,13 @@ struct LaneGroup {
   unsigned real = 0;  // positions before the padding
   float absmax = 0;   // NaN or Inf if a weight is
   float weights[kValues];
+
+  // A group that a format refuses becomes one of zeros, so that what is computed from it stays defined.
+  __device__ void Clear() {
+    absmax = 0;
+#pragma unroll
+    for (int i = 0; i < kValues; ++i) weights[i] = 0.0f;
+  }
 };
 
 __device__ inline float LoadWeight(const void* data, WeightType type, size_t index) {

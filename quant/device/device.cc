@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
 #include "core/status.h"
-#include "quant/codec/weight_group.h"
+#include "quant/codec/weight_tile.h"
 #include "quant/device/kernel_arrays.h"
 
 namespace sub1quant {
@@ -67,36 +67,32 @@ absl::StatusOr<KernelMethod> KernelOf(const std::string& method) {
   return kernel;
 }
 
-// The methods of one search, by family.
-struct SearchPlan {
-  std::vector<size_t> int4, int2;  // places in `methods`
-  std::vector<int> sum_of;         // of each method, in its family's call
-  std::vector<int32_t> ks;
-};
-
-absl::StatusOr<SearchPlan> PlanSearch(const std::vector<std::string>& methods, int group_size) {
-  SearchPlan plan;
-  plan.sum_of.resize(methods.size(), 0);
-  for (size_t i = 0; i < methods.size(); ++i) {
-    SUB1QUANT_ASSIGN_OR_RETURN(const KernelMethod kernel, KernelOf(methods[i]));
-    if (kernel.format == KernelFormat::kInt4) {
-      plan.int4.push_back(i);
-      continue;
+// Puts `kernel` into the request; returns the place of its sum. -1: no room for one more.
+int Request(const KernelMethod& kernel, SearchCall* call) {
+  const auto place_in = [&](int32_t* list, int size) {
+    for (int i = 0; i < size; ++i) {
+      if (list[i] == 0) list[i] = kernel.parameter;
+      if (list[i] == kernel.parameter) return i;
     }
-    plan.int2.push_back(i);
-    if (kernel.format != KernelFormat::kInt2Corrected) {
-      plan.sum_of[i] = kernel.format == KernelFormat::kInt2Base ? 0 : 1;
-      continue;
+    return -1;
+  };
+  switch (kernel.format) {
+    case KernelFormat::kInt4:
+      call->int4 = true;
+      return kSumOfInt4;
+    case KernelFormat::kInt2Base:
+    case KernelFormat::kInt2Binary:
+      call->int2 = true;
+      return kSumsOfInt2 + (kernel.format == KernelFormat::kInt2Base ? 0 : 1);
+    case KernelFormat::kInt2Corrected: {
+      call->int2 = true;
+      const int place = place_in(call->corrections.k, kMaxSearchedCorrections);
+      return place < 0 ? -1 : kSumsOfInt2 + 2 + place;
     }
-    if (kernel.parameter > group_size) return absl::UnimplementedError("more corrections than positions");
-    auto place = std::find(plan.ks.begin(), plan.ks.end(), kernel.parameter);
-    if (place == plan.ks.end()) place = plan.ks.insert(plan.ks.end(), kernel.parameter);
-    plan.sum_of[i] = 2 + static_cast<int>(place - plan.ks.begin());
+    case KernelFormat::kInteger:
+      return kSumsOfWidths + place_in(call->widths, kMaxKernelWidths);
   }
-  if (plan.ks.size() > kMaxSearchedCorrections)
-    return absl::UnimplementedError(
-        absl::StrCat("a search on the device takes at most ", kMaxSearchedCorrections, " formats with corrections"));
-  return plan;
+  return -1;
 }
 
 class LoadedDevice final : public KernelDevice {
@@ -107,22 +103,21 @@ class LoadedDevice final : public KernelDevice {
 
   absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
                                                    const std::vector<std::string>& methods) override {
-    SUB1QUANT_ASSIGN_OR_RETURN(const SearchPlan plan, PlanSearch(methods, group_size));
+    SearchCall call;
+    SUB1QUANT_ASSIGN_OR_RETURN(call.matrix, ToHostMatrix(matrix, group_size));
     std::vector<CandidateRow> rows(methods.size());
+    std::vector<int> places;
     for (size_t i = 0; i < methods.size(); ++i) {
+      SUB1QUANT_ASSIGN_OR_RETURN(const KernelMethod kernel, KernelOf(methods[i]));
+      places.push_back(Request(kernel, &call));
+      if (places.back() < 0)
+        return absl::UnimplementedError(absl::StrCat("a search on the device takes at most ", kMaxSearchedCorrections,
+                                                     " formats with corrections"));
       rows[i].method = methods[i];
       rows[i].bits = FindCodec(methods[i])->NominalBits(matrix.rows, matrix.cols, group_size);
     }
-    SearchCall call;
-    SUB1QUANT_ASSIGN_OR_RETURN(call.matrix, ToHostMatrix(matrix, group_size));
-    std::copy(plan.ks.begin(), plan.ks.end(), call.corrections.k);
-    for (const auto& [family, places] :
-         {std::pair(KernelFormat::kInt4, plan.int4), {KernelFormat::kInt2Base, plan.int2}}) {
-      if (places.empty()) continue;
-      call.family = family;
-      SUB1QUANT_RETURN_IF_ERROR(ToStatus(device_->Search(&call)));
-      for (size_t i : places) rows[i].error = ToExactSum(call.sums[plan.sum_of[i]]);
-    }
+    SUB1QUANT_RETURN_IF_ERROR(ToStatus(device_->Search(&call)));
+    for (size_t i = 0; i < rows.size(); ++i) rows[i].error = ToExactSum(call.sums[places[i]]);
     return rows;
   }
 
@@ -130,6 +125,7 @@ class LoadedDevice final : public KernelDevice {
                                        const EncodeOptions& options) override {
     EncodeCall call;
     SUB1QUANT_ASSIGN_OR_RETURN(call.method, KernelOf(method));
+    if (!options.importance.empty()) return absl::UnimplementedError("no kernel weighs with importance");
     SUB1QUANT_ASSIGN_OR_RETURN(call.matrix, ToHostMatrix(matrix, options.group_size));
     SUB1QUANT_ASSIGN_OR_RETURN(EncodedMatrix encoded, FindCodec(method)->Prepare(matrix.rows, matrix.cols, options));
     SUB1QUANT_CHECK(encoded.arrays.size() <= kMaxKernelArrays);
@@ -167,6 +163,8 @@ bool ToKernelMethod(const std::string& method, KernelMethod* kernel) {
   if (method == "groupwise_int4") return *kernel = {KernelFormat::kInt4, 0}, true;
   if (method == "int2_base") return *kernel = {KernelFormat::kInt2Base, 0}, true;
   if (method == "int2_binary_residual") return *kernel = {KernelFormat::kInt2Binary, 0}, true;
+  for (const std::string& width : IntegerMethods())
+    if (method == width) return *kernel = {KernelFormat::kInteger, method.back() - '0'}, true;
   const std::string prefix = "int2_error_budget_k";
   if (method.compare(0, prefix.size(), prefix) != 0 || FindCodec(method) == nullptr) return false;
   int k = 0;
@@ -177,6 +175,8 @@ bool ToKernelMethod(const std::string& method, KernelMethod* kernel) {
 }
 
 bool IsDeviceLost(const absl::Status& status) { return absl::IsUnavailable(status); }
+
+bool IsRefusedGroup(const absl::Status& status) { return absl::IsOutOfRange(status); }
 
 absl::StatusOr<DeviceLibrary> DeviceLibrary::Load(const std::string& path) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

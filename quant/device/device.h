@@ -35,6 +35,8 @@ class KernelDevice {
 };
 
 bool IsDeviceLost(const absl::Status& status);
+// The device refuses a group, and the CPU code has to say why.
+bool IsRefusedGroup(const absl::Status& status);
 
 // Size of each of a device's eight buffers (docs/performance.md: copies of 16 MiB reach the bus' rate).
 constexpr uint64_t kDeviceSlotBytes = uint64_t{16} << 20;

@@ -15,7 +15,7 @@ struct KernelArrayBits {
 };
 
 inline KernelArrayBits BitsPerGroup(const KernelMethod& method, int64_t group_size) {
-  const int64_t k = method.parameter;
+  const int64_t k = method.parameter;  // or bits
   switch (method.format) {
     case KernelFormat::kInt4:
       return {2, 2, {16, 4 * group_size}};
@@ -25,6 +25,8 @@ inline KernelArrayBits BitsPerGroup(const KernelMethod& method, int64_t group_si
       return {4, 4, {2 * group_size, 16, group_size, 16}};
     case KernelFormat::kInt2Corrected:
       return {8, 8, {2 * group_size, 16, group_size, 16, 8 * k, 8, 4 * k, 16}};
+    case KernelFormat::kInteger:
+      return {2, 2, {16, k * group_size}};
   }
   return {};
 }

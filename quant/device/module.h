@@ -15,16 +15,17 @@ constexpr uint32_t kDeviceModuleAbi = 1;
 constexpr char kDeviceModuleSymbol[] = "Sub1quantDeviceModule";
 
 // Do not renumber.
-enum class KernelFormat : int32_t { kInt4 = 0, kInt2Base = 1, kInt2Binary = 2, kInt2Corrected = 3 };
+enum class KernelFormat : int32_t { kInt4 = 0, kInt2Base = 1, kInt2Binary = 2, kInt2Corrected = 3, kInteger = 4 };
 
-// A format; `parameter` is K of kInt2Corrected, else 0.
+// A format; `parameter` is K of kInt2Corrected, B of kInteger, else 0.
 struct KernelMethod {
   KernelFormat format = KernelFormat::kInt4;
   int32_t parameter = 0;
 };
 
 constexpr int kMaxKernelArrays = 8;  // of an encoded matrix
-constexpr int kMaxKernelSums = 8;    // of one search
+constexpr int kMaxKernelWidths = 6;  // of the integer family
+constexpr int kMaxKernelSums = 12;   // of one search
 // K of int2_error_budget_k{K}: the kernels keep the largest eight corrections of a group in registers.
 constexpr int kMaxKernelCorrections = 8;
 
@@ -57,14 +58,19 @@ struct HostMatrix {
   int32_t group_size = 128;
 };
 
-// Exact sums of one family of formats over a matrix.
+// Exact sums of formats over a matrix, in one pass over its bytes.
 struct SearchCall {
   HostMatrix matrix;
-  KernelFormat family = KernelFormat::kInt4;  // kInt4, or kInt2Base for all INT2 formats
-  SearchedCorrections corrections;            // of the INT2 family
-  // Out. kInt4: one; INT2: int2_base, int2_binary_residual, then `corrections`. Limbs of 32 bits in 64, low first.
+  bool int4 = false;  // groupwise_int4
+  bool int2 = false;  // int2_base, int2_binary_residual and `corrections`
+  SearchedCorrections corrections;
+  int32_t widths[kMaxKernelWidths] = {};  // B of the integer family, 0 where there is none
+  // Out, at the places below; the others are 0. Limbs of 32 bits in 64, low first.
   uint64_t sums[kMaxKernelSums][kLimbs] = {};
 };
+constexpr int kSumOfInt4 = 0;
+constexpr int kSumsOfInt2 = 1;    // int2_base, int2_binary_residual, then `corrections`
+constexpr int kSumsOfWidths = 6;  // as `widths`
 
 // Arrays in the order of the codec's own (KernelArrayBits), in host memory.
 struct EncodeCall {

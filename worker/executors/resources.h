@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/thread_budget.h"
 #include "quant/artifact/blob_store.h"
+#include "quant/device/matrix_coder.h"
 #include "worker/executors/choice_cache.h"
 #include "worker/executors/tensor_loader.h"
 #include "worker/metrics.h"
@@ -18,6 +19,7 @@ struct Resources {
   ModelAccess& models;
   BlobStore& blobs;
   WorkerMetrics& metrics;
+  MatrixCoder& coder;
   // Of which search and pack take what they compute on; scoring runs alone, on all of it.
   ThreadBudget& cpu;
   TensorLoader& tensors;

@@ -15,9 +15,9 @@ absl::StatusOr<SearchResult> SearchExecutor::Execute(const SearchTask& task, Tas
   SUB1QUANT_RETURN_IF_ERROR(context.Check());
   std::vector<KeptChoices> kept;
   absl::StatusOr<std::vector<CandidateRow>> rows =
-      SearchMatrix(tensor.view, task.group_size, task.methods, grant.threads(), BestImplementation(), &kept);
+      resources_.coder.Search(tensor.view, task.group_size, task.methods, grant.threads(), &kept);
   if (!rows.ok()) return Annotate(rows.status(), task.tensor.key);
-  for (size_t i = 0; i < task.methods.size(); ++i)
+  for (size_t i = 0; i < kept.size(); ++i)
     resources_.choices.Keep(tensor.sha256, tensor.view, task.group_size, *FindCodec(task.methods[i]),
                             std::move(kept[i]));
   resources_.metrics.TensorDone("search", static_cast<uint64_t>(task.tensor.elements()), task.tensor.bytes, 0);

@@ -144,15 +144,12 @@ __device__ inline void BinarySums(const Int2Lane<kSize>& lane, int multiplier, f
   *binary = HalfSum(LanePartOfSquares(v));
 }
 
-// A group that these formats refuse becomes one of zeros, so that what is computed from it stays defined.
+// Clears a group that these formats refuse.
 template <int kSize>
 __device__ inline bool RefuseInt2(LaneGroup<kSize>* group) {
   const bool bad = std::bit_cast<uint32_t>(group->absmax) >= 0x7f800000u || Fp16Bits(group->absmax) == kFp16Infinity;
-  if (!bad) return false;
-#pragma unroll
-  for (int i = 0; i < group->kValues; ++i) group->weights[i] = 0.0f;
-  group->absmax = 0.0f;
-  return true;
+  if (bad) group->Clear();
+  return bad;
 }
 
 }  // namespace sub1quant

@@ -17,7 +17,7 @@ __device__ int KeptSum() {
 }
 
 template <int kSize>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, kSize == 256 ? 3 : 4)
     Int2SearchKernel(WeightBlock block, SearchedCorrections request, KernelReport report) {
   __shared__ BlockSums<kSums> sums;
   sums.Clear();

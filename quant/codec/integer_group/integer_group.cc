@@ -3,30 +3,17 @@
 #include "core/check.h"
 #include "quant/codec/arithmetic.h"
 #include "quant/codec/integer_group/bit_stream.h"
+#include "quant/codec/integer_group/integer_grid.h"
 
 namespace sub1quant {
 namespace {
 
-// Row of the table in docs/formats.md §9.
-struct GridSpec {
-  int bits;
-  double low, high;
-  int count;
-};
-constexpr GridSpec kGrids[] = {{2, 0.25, 1.30, 40}, {3, 0.40, 1.20, 40}, {4, 0.50, 1.15, 40},
-                               {5, 0.75, 1.06, 20}, {6, 0.75, 1.06, 20}, {8, 0.90, 1.02, 12}};
 constexpr int kMaxBits = 8;
-
-std::vector<float> MakeGrid(const GridSpec& spec) {
-  std::vector<float> factors;
-  for (int j = 0; j < spec.count; ++j)
-    factors.push_back(static_cast<float>(spec.low + j * (spec.high - spec.low) / (spec.count - 1)));
-  return factors;
-}
 
 std::vector<std::vector<float>> MakeGrids() {
   std::vector<std::vector<float>> grids(kMaxBits + 1);
-  for (const GridSpec& spec : kGrids) grids[static_cast<size_t>(spec.bits)] = MakeGrid(spec);
+  for (const IntegerGridSpec& spec : kIntegerGrids)
+    for (int j = 0; j < spec.count; ++j) grids[static_cast<size_t>(spec.bits)].push_back(IntegerFactor(spec, j));
   return grids;
 }
 
@@ -35,12 +22,7 @@ bool IsZeroGroup(const WeightGroup& group, int bits) {
 }
 
 // clamp(rne(w * inverse), lo, hi); clamping first gives the same. Never -0.
-float Code(float w, float inverse, float low, float high) {
-  float x = w * inverse;
-  x = x < low ? low : x;
-  x = x > high ? high : x;
-  return (x + 12582912.0f) - 12582912.0f;
-}
+float Code(float w, float inverse, float low, float high) { return RoundToInteger(Clamp(w * inverse, low, high)); }
 
 template <int kSize>
 void Quantize(const WeightGroup& group, int bits, float scale, float* q) {

@@ -6,6 +6,7 @@
 
 #include "quant/codec/int2_group/int2_cuda.h"
 #include "quant/codec/int4_group/int4_cuda.h"
+#include "quant/codec/integer_group/integer_cuda.h"
 #include "quant/device/cuda/handles.h"
 #include "quant/device/cuda/row_pipeline.h"
 #include "quant/device/kernel_arrays.h"
@@ -67,6 +68,8 @@ uint16_t* Scales(uint8_t* array) { return reinterpret_cast<uint16_t*>(array); }
 
 Int4Arrays Int4Places(const std::vector<uint8_t*>& arrays) { return {Scales(arrays[0]), arrays[1]}; }
 
+IntegerArrays IntegerPlaces(const std::vector<uint8_t*>& arrays) { return {Scales(arrays[0]), arrays[1]}; }
+
 // Arrays that a format does not have are null.
 Int2Arrays Int2Places(std::vector<uint8_t*> arrays) {
   arrays.resize(kMaxKernelArrays, nullptr);
@@ -116,15 +119,29 @@ class CudaDevice final : public ModuleDevice {
     return {};
   }
 
+  static KernelReport ReportAt(const RowBlock& block, int sum) {
+    return {block.report.first_bad, block.report.limbs + sum * kLimbs};
+  }
+
+  // All kernels of a search read the same block.
+  cudaError_t StartSearch(const SearchCall& call, const WeightBlock& weights, const RowBlock& block) const {
+    const Launch launch = LaunchIn(block.stream);
+    const int group_size = call.matrix.group_size;
+    cudaError_t error = cudaSuccess;
+    if (call.int4) error = LaunchInt4Search(launch, weights, group_size, ReportAt(block, kSumOfInt4));
+    if (call.int2 && error == cudaSuccess)
+      error = LaunchInt2Search(launch, weights, group_size, call.corrections, ReportAt(block, kSumsOfInt2));
+    for (int i = 0; i < kMaxKernelWidths && error == cudaSuccess; ++i)
+      if (call.widths[i] != 0)
+        error = LaunchIntegerSearch(launch, weights, group_size, call.widths[i], ReportAt(block, kSumsOfWidths + i));
+    return error;
+  }
+
   ModuleResult RunSearch(SearchCall* call) {
     RunReport report;
-    const ModuleResult result =
-        RunWeights(call->matrix, {}, &report, [&](const WeightBlock& weights, const RowBlock& block) {
-          const Launch launch = LaunchIn(block.stream);
-          const int group_size = call->matrix.group_size;
-          if (call->family == KernelFormat::kInt4) return LaunchInt4Search(launch, weights, group_size, block.report);
-          return LaunchInt2Search(launch, weights, group_size, call->corrections, block.report);
-        });
+    const ModuleResult result = RunWeights(
+        call->matrix, {}, &report,
+        [&](const WeightBlock& weights, const RowBlock& block) { return StartSearch(*call, weights, block); });
     std::memcpy(call->sums, report.limbs, sizeof(call->sums));
     return result;
   }
@@ -135,6 +152,9 @@ class CudaDevice final : public ModuleDevice {
     switch (call.method.format) {
       case KernelFormat::kInt4:
         return LaunchInt4Encode(launch, weights, group_size, Int4Places(block.out), block.report);
+      case KernelFormat::kInteger:
+        return LaunchIntegerEncode(launch, weights, group_size, call.method.parameter, IntegerPlaces(block.out),
+                                   block.report);
       case KernelFormat::kInt2Corrected:
         return LaunchInt2CorrectedEncode(launch, weights, group_size, call.method.parameter, Int2Places(block.out),
                                          block.report);
@@ -162,6 +182,9 @@ class CudaDevice final : public ModuleDevice {
     const Launch launch = LaunchIn(block.stream);
     if (call.method.format == KernelFormat::kInt4)
       return LaunchInt4Decode(launch, dense, call.group_size, Int4Places(block.in), block.report);
+    if (call.method.format == KernelFormat::kInteger)
+      return LaunchIntegerDecode(launch, dense, call.group_size, call.method.parameter, IntegerPlaces(block.in),
+                                 block.report);
     return LaunchInt2Decode(launch, dense, call.group_size, call.method.parameter, Int2Places(block.in), block.report);
   }
 

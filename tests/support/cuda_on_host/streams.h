@@ -13,6 +13,7 @@
 #include <functional>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "block.h"
 
@@ -58,6 +59,15 @@ class Stream {
   std::deque<std::function<void()>> work_;
   uint64_t put_ = 0, done_ = 0;
 };
+
+// All that live. Freeing memory waits for them, as on a device.
+inline std::vector<Stream*>& Streams() {
+  static std::vector<Stream*> streams;
+  return streams;
+}
+inline void RunAllStreams() {
+  for (Stream* stream : Streams()) stream->RunAll();
+}
 
 struct Event {
   Stream* stream = nullptr;
@@ -137,10 +147,12 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 inline cudaError_t cudaMalloc(void** memory, size_t bytes) { return cuda_on_host::Allocate(memory, bytes); }
 inline cudaError_t cudaMallocHost(void** memory, size_t bytes) { return cuda_on_host::Allocate(memory, bytes); }
 inline cudaError_t cudaFree(void* memory) {
+  cuda_on_host::RunAllStreams();
   std::free(memory);
   return cuda_on_host::Outcome();
 }
 inline cudaError_t cudaFreeHost(void* memory) {
+  cuda_on_host::RunAllStreams();
   std::free(memory);
   return cuda_on_host::Outcome();
 }
@@ -148,10 +160,12 @@ inline cudaError_t cudaFreeHost(void* memory) {
 inline cudaError_t cudaStreamCreate(cudaStream_t* stream) {
   if (const cudaError_t error = cuda_on_host::Outcome(); error != cudaSuccess) return error;
   *stream = new cuda_on_host::Stream;
+  cuda_on_host::Streams().push_back(*stream);
   return cudaSuccess;
 }
 inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   stream->RunAll();
+  std::erase(cuda_on_host::Streams(), stream);
   delete stream;
   return cuda_on_host::Outcome();
 }

@@ -169,6 +169,7 @@ class RecordingMetrics final : public WorkerMetrics {
   void TensorDone(const std::string&, uint64_t, uint64_t, uint64_t) override {}
   void Scored(const std::string&, uint64_t, uint64_t) override {}
   void Renewed(const std::string&) override {}
+  void KernelRefused(const std::string&, const std::string&) override {}
   void ServerReachable(bool answer) override { reachable.push_back(answer); }
   void StoreFull(bool answer) override { full.push_back(answer); }
 };

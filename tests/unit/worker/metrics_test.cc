@@ -40,6 +40,7 @@ TEST(Metrics, NamesAndLabels) {
   metrics.TensorDone("pack", 100, 200, 50);
   metrics.Scored("base", 1024, 2);
   metrics.Renewed("ok");
+  metrics.KernelRefused("encode", "groupwise_int4");
   metrics.StoreFull(true);
   metrics.ServerReachable(true);
   const std::string text = Get((*server)->port(), "/metrics");
@@ -54,6 +55,7 @@ TEST(Metrics, NamesAndLabels) {
            "sub1quant_eval_tokens_total{variant=\"base\"} 1024",
            "sub1quant_eval_chunks_total{result=\"ok\",variant=\"base\"} 2",
            "sub1quant_lease_renewals_total{result=\"ok\"} 1",
+           "sub1quant_device_kernel_refused_total{method=\"groupwise_int4\",operation=\"encode\"} 1",
            "sub1quant_worker_progress_timestamp_seconds ",
            "sub1quant_worker_server_reachable 1",
            "sub1quant_worker_store_full 1",

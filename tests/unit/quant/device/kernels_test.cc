@@ -13,13 +13,20 @@ namespace {
 
 using testing::OddShapes;
 using testing::OpenHostDevice;
-using testing::WeightMatrix;
-using testing::WeightSource;
 
 const std::vector<std::string>& KernelMethods() {
-  static const std::vector<std::string> methods = {"groupwise_int4",       "int2_base",
-                                                   "int2_binary_residual", "int2_error_budget_k4",
-                                                   "int2_error_budget_k8", "int2_error_budget_k3"};
+  static const std::vector<std::string> methods = {"groupwise_int4",
+                                                   "int2_base",
+                                                   "int2_binary_residual",
+                                                   "int2_error_budget_k4",
+                                                   "int2_error_budget_k8",
+                                                   "int2_error_budget_k3",
+                                                   "int2",
+                                                   "int3",
+                                                   "int4",
+                                                   "int5",
+                                                   "int6",
+                                                   "int8"};
   return methods;
 }
 

@@ -12,8 +12,6 @@ namespace sub1quant {
 namespace {
 
 using testing::OpenHostDevice;
-using testing::WeightMatrix;
-using testing::WeightSource;
 
 // True if a search or an encoding of `matrix` differs from the scalar code's.
 bool Differs(KernelDevice& device, const WeightMatrix& matrix, const std::string& method) {
@@ -30,10 +28,13 @@ class PlantedBug : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(PlantedBug, IsSeen) {
   const auto device = OpenHostDevice(GetParam());
-  const std::string method = GetParam().substr(0, 4) == "int2" ? "int2_error_budget_k4" : "groupwise_int4";
+  const std::string family = GetParam().substr(0, GetParam().find('_'));
+  const std::string method = family == "int2"      ? "int2_error_budget_k4"
+                             : family == "integer" ? "int4"
+                                                   : "groupwise_int4";
   bool differs = false;
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16})
-    differs = differs || Differs(*device, WeightSource(1).Matrix(dtype, 40, 500, 128), method);
+    differs = differs || Differs(*device, WeightSource(1).Matrix(dtype, 60, 500, 128), method);
   EXPECT_TRUE(differs);
 }
 

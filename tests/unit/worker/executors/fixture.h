@@ -48,7 +48,7 @@ class ExecutorTest : public ::testing::Test {
   }
   ~ExecutorTest() override { std::filesystem::remove_all(directory_); }
 
-  Resources resources() { return {*clock_, models_, *blobs_, *metrics_, cpu_, tensors_, choices_}; }
+  Resources resources() { return {*clock_, models_, *blobs_, *metrics_, *coder_, cpu_, tensors_, choices_}; }
   const TensorRecord& Tensor(const std::string& key) { return *inventory_.Find(key); }
   std::string Identity(const std::string& file = "model.safetensors") {
     for (const ModelFile& present : inventory_.files) {
@@ -64,6 +64,7 @@ class ExecutorTest : public ::testing::Test {
   const std::string directory_;
   std::unique_ptr<Clock> clock_ = NewSystemClock();
   std::unique_ptr<WorkerMetrics> metrics_ = NewNullMetrics();
+  std::unique_ptr<MatrixCoder> coder_ = NewCpuCoder();
   DirectoryModels models_;
   ThreadBudget cpu_{2};
   TensorDigests digests_;

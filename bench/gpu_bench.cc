@@ -1,0 +1,200 @@
+// What a GPU does with the codec kernels, each beside a floor in the same run, arms interleaved, medians: run by
+// scripts/bench.sh gpu, prints one JSON object a figure.
+//
+//   B5      search of a matrix that lies in device memory, the published five; other arm: the device copies the same
+//   bytes B7      search from host memory through the pinned buffers; other arm: only the copies B9      decode to
+//   dense bfloat16; other arm: the device copies as many bytes as are read and written
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <random>
+#include <vector>
+
+#include "quant/codec/arithmetic.h"
+#include "quant/codec/int2_group/int2_cuda.h"
+#include "quant/codec/int4_group/int4_cuda.h"
+#include "quant/device/cuda/cuda_device.h"
+#include "quant/device/cuda/handles.h"
+
+namespace sub1quant {
+namespace {
+
+constexpr int64_t kRows = 12288, kCols = 1536;
+constexpr int kGroupSize = 128;
+constexpr int kRepeats = 15;
+constexpr uint64_t kSlotBytes = uint64_t{16} << 20;
+
+// Random, never zeros: a GPU draws less power on zeros and clocks higher.
+std::vector<uint16_t> RandomWeights() {
+  std::vector<uint16_t> weights(static_cast<size_t>(kRows * kCols));
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal(0.0f, 0.02f);
+  for (uint16_t& w : weights) w = Bf16Bits(normal(random));
+  return weights;
+}
+
+double Median(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  return v[v.size() / 2];
+}
+
+class Timer {
+ public:
+  explicit Timer(cudaStream_t stream) : stream_(stream) {}
+  // Milliseconds on the device.
+  double Time(const std::function<void()>& work) const {
+    CheckCuda(cudaEventRecord(begin_.get(), stream_), "cudaEventRecord");
+    work();
+    CheckCuda(cudaEventRecord(end_.get(), stream_), "cudaEventRecord");
+    CheckCuda(cudaEventSynchronize(end_.get()), "cudaEventSynchronize");
+    float milliseconds = 0;
+    CheckCuda(cudaEventElapsedTime(&milliseconds, begin_.get(), end_.get()), "cudaEventElapsedTime");
+    return milliseconds;
+  }
+
+ private:
+  cudaStream_t stream_;
+  Event begin_, end_;
+};
+
+// Both arms in turn; ours / other is how many times the floor we take.
+void Compare(const char* name, const char* what, double goal, const std::function<double()>& ours,
+             const std::function<double()>& other) {
+  std::vector<double> a, b;
+  ours(), other();  // warm
+  for (int i = 0; i < kRepeats; ++i) {
+    a.push_back(ours());
+    b.push_back(other());
+  }
+  const double mine = Median(a), floor = Median(b);
+  std::printf(
+      "{\"name\": \"%s\", \"better\": \"higher\", \"what\": \"%s\", \"ratio\": %.4f, \"goal\": %.4f, \"ours\": %.4f, "
+      "\"other\": %.4f, "
+      "\"unit\": "
+      "\"ms\", \"repeats\": %d}\n",
+      name, what, floor / mine, goal, mine, floor, kRepeats);
+}
+
+class GpuBench {
+ public:
+  GpuBench(int multiprocessors, const std::vector<uint16_t>& weights)
+      : host_(weights), bytes_(weights.size() * 2), timer_(stream_.get()) {
+    launch_ = {stream_.get(), 8 * static_cast<unsigned>(multiprocessors)};
+    CheckCuda(cudaMemcpyAsync(weights_.get(), weights.data(), bytes_, cudaMemcpyHostToDevice, stream_.get()),
+              "copying");
+    CheckCuda(cudaMemsetAsync(report_.get(), 0, 1024, stream_.get()), "cudaMemsetAsync");
+    block_ = {weights_.get(),
+              WeightType::kBF16,
+              static_cast<uint32_t>(kCols),
+              kCols / kGroupSize,
+              static_cast<uint32_t>(kRows * kCols / kGroupSize),
+              0};
+    auto* words = reinterpret_cast<unsigned long long*>(report_.get());
+    kernel_report_ = {words, words + 1};
+  }
+
+  // 0.45: of the read bandwidth on an L4, performance.md §6; a copy reads and writes, hence twice the bytes.
+  void Resident() {
+    Compare(
+        "B5", "search, published five, in device memory", 0.9, [&] { return timer_.Time([&] { SearchFive(); }); },
+        [&] { return Copy(bytes_); });
+  }
+
+  void Decode() {
+    const Int4Arrays arrays{reinterpret_cast<uint16_t*>(packed_.get()), packed_.get() + bytes_ / 8};
+    CheckCuda(LaunchInt4Encode(launch_, block_, kGroupSize, arrays, kernel_report_), "encode");
+    const DenseBlock dense{dense_.get(),
+                           WeightType::kBF16,
+                           static_cast<uint32_t>(kRows),
+                           static_cast<uint32_t>(kCols),
+                           kCols / kGroupSize,
+                           0};
+    // Read 4.125 bits and write 16 a weight; a copy moves every byte twice.
+    const auto moved = static_cast<size_t>(static_cast<double>(bytes_) * (16 + 4.125) / 16 / 2);
+    Compare(
+        "B9", "decode groupwise_int4 to bfloat16", 0.7,
+        [&] {
+          return timer_.Time(
+              [&] { CheckCuda(LaunchInt4Decode(launch_, dense, kGroupSize, arrays, kernel_report_), "decode"); });
+        },
+        [&] { return Copy(moved); });
+  }
+
+  // The whole path as a worker takes it, against the copies alone.
+  void FromHost(ModuleDevice* device) {
+    const PinnedMemory pinned = AllocatePinned(kSlotBytes);
+    Compare(
+        "B7", "search, published five, from host memory", 1 / 1.15,
+        [&] {
+          SearchCall call;
+          call.matrix = {host_.data(), WeightType::kBF16, kRows, kCols, kGroupSize};
+          call.int4 = call.int2 = true;
+          call.corrections = {{4, 8, 0}};
+          return timer_.Time([&] { device->Search(&call); });
+        },
+        [&] {
+          return timer_.Time([&] {
+            for (size_t done = 0; done < bytes_; done += kSlotBytes)
+              CheckCuda(cudaMemcpyAsync(weights_.get() + done, pinned.get(), std::min(kSlotBytes, bytes_ - done),
+                                        cudaMemcpyHostToDevice, stream_.get()),
+                        "copying");
+          });
+        });
+  }
+
+ private:
+  void SearchFive() {
+    CheckCuda(LaunchInt4Search(launch_, block_, kGroupSize, kernel_report_), "search");
+    CheckCuda(LaunchInt2Search(launch_, block_, kGroupSize, {{4, 8, 0}}, kernel_report_), "search");
+  }
+  double Copy(size_t bytes) {
+    return timer_.Time([&] {
+      CheckCuda(cudaMemcpyAsync(dense_.get(), weights_.get(), bytes, cudaMemcpyDeviceToDevice, stream_.get()),
+                "copying");
+    });
+  }
+
+  const std::vector<uint16_t>& host_;
+  size_t bytes_;
+  Stream stream_;
+  Timer timer_;
+  Launch launch_;
+  WeightBlock block_;
+  KernelReport kernel_report_;
+  DeviceMemory weights_ = AllocateDevice(kRows * kCols * 2), dense_ = AllocateDevice(kRows * kCols * 2),
+               packed_ = AllocateDevice(kRows * kCols * 2), report_ = AllocateDevice(1024);
+};
+
+int Main() {
+  int32_t count = 0;
+  const ModuleResult counted = CountCudaDevices(&count);
+  if (counted.code != ModuleCode::kDone || count == 0) {
+    std::fprintf(stderr, "no device: %s\n", counted.code == ModuleCode::kDone ? "none is visible" : counted.text);
+    return 3;
+  }
+  ModuleDevice* device = nullptr;
+  if (const ModuleResult opened = OpenCudaDevice(0, kSlotBytes, &device); opened.code != ModuleCode::kDone) {
+    std::fprintf(stderr, "no device: %s\n", opened.text);
+    return 3;
+  }
+  try {
+    std::fprintf(stderr, "device: %s\n", device->facts().name);
+    const std::vector<uint16_t> weights = RandomWeights();
+    GpuBench bench(device->facts().multiprocessors, weights);
+    bench.Resident();
+    bench.FromHost(device);
+    bench.Decode();
+  } catch (const CudaFailure& failure) {
+    std::fprintf(stderr, "%s: %s\n", failure.what, cudaGetErrorName(failure.error));
+    return 1;
+  }
+  device->Close();
+  return 0;
+}
+
+}  // namespace
+}  // namespace sub1quant
+
+int main() { return sub1quant::Main(); }

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""What nvcc and ptxas make of the codec kernels: registers, shared memory, spills, PTX instructions per weight.
+
+Compiles every kernel source for every architecture of preset cuda-release, warnings as errors, and fails if a kernel
+spills or exceeds its budget below (docs/performance.md). No GPU needed; nothing is run.
+
+  bench/kernel_resources.py [--nvcc PATH] [--markdown]
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ARCHITECTURES = (80, 89, 90)
+FLAGS = ["-std=c++20", "-O3", "-I" + ROOT, "--fmad=false", "--ftz=false", "--prec-div=true", "--prec-sqrt=true",
+         "--expt-relaxed-constexpr", "-diag-suppress=1675", "-Werror=all-warnings",
+         "-Xcompiler=-Wall,-Wextra,-Werror,-ffp-contract=off"]
+
+# Kernel: registers at group size (32, 64, 128, 256), bytes of static shared memory. 128 registers leave room for four
+# blocks of 128 threads on a multiprocessor, 168 for three.
+BUDGET = {
+    "Int4Kernel": ((64, 64, 64, 64), 64),
+    "Int2SearchKernel": ((80, 80, 112, 168), 256),
+    "Int2BinaryEncodeKernel": ((64, 64, 80, 128), 128),
+    "Int2CorrectedEncodeKernel": ((80, 80, 112, 128), 512),
+    "IntegerKernel": ((80, 80, 128, 128), 2304),
+    "DecodeKernel": ((48, 48, 48, 48), 0),
+}
+
+# Times that the loops inside the loop over pairs of groups run, in the order in which they begin in the PTX, at group size
+# 128: what a count of instructions per weight needs. The template arguments say which kernel.
+INNER_LOOPS = {
+    "Int4Kernel<128, false>": (),
+    "Int2SearchKernel<128>": (3, 4, 4),          # pairs of multipliers; merges of the top eight, for each of the two
+    "IntegerKernel<128, false>": (3, 10 / 3),    # 16 factors at a time, four of them at a time: int4's 40
+}
+
+# Issue slots of a scheduler beyond one: division expands, min/max run at half and shuffles at a quarter of the rate.
+DIVISION_INSTRUCTIONS = 10
+MINMAX_SLOTS, SHUFFLE_SLOTS = 2, 4
+
+# name, multiprocessors, GHz: for the estimate of a whole model (1.896 G weights).
+DEVICES = (("L4", 58, 2.04), ("H100 SXM", 132, 1.755))
+MODEL_WEIGHTS = 1.895694336e9
+
+
+def kernel_sources():
+    text = open(os.path.join(ROOT, "quant/device/cuda/sources.cmake")).read()
+    return re.findall(r"\S+\.cu\b", text)
+
+
+def demangle(names):
+    out = subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True).stdout
+    return out.splitlines()
+
+
+def short_name(demangled):
+    name = re.sub(r"\(anonymous namespace\)::|sub1quant::|\bvoid ", "", demangled)
+    name = name.split("(WeightBlock")[0].split("(DenseBlock")[0]
+    return re.sub(r"\((?:int|bool)\)", "", name).strip()
+
+
+def compile_source(nvcc, source, folder):
+    """[(architecture, kernel, registers, stack, spills, shared)] of one source."""
+    gencode = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in ARCHITECTURES]
+    command = [nvcc, *FLAGS, *gencode, "-Xptxas=-v", "-c", os.path.join(ROOT, source),
+               "-o", os.path.join(folder, "kernel.o")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{source} does not compile:\n{done.stdout}{done.stderr}")
+    rows, mangled, architecture, frame = [], None, None, None
+    for line in (done.stdout + done.stderr).splitlines():
+        if entry := re.search(r"entry function '(\w+)' for 'sm_(\d+)'", line):
+            mangled, architecture = entry.group(1), int(entry.group(2))
+        elif "bytes stack frame" in line:
+            frame = [int(n) for n in re.findall(r"(\d+) bytes", line)]
+        elif used := re.search(r"Used (\d+) registers", line):
+            shared = re.search(r"(\d+) bytes smem", line)
+            rows.append([architecture, mangled, int(used.group(1)), frame[0], frame[1] + frame[2],
+                         int(shared.group(1)) if shared else 0])
+    for row, name in zip(rows, demangle([row[1] for row in rows])):
+        row[1] = short_name(name)
+    return rows
+
+
+def over_budget(row):
+    architecture, kernel, registers, stack, spills, shared = row
+    base, size = kernel.split("<")[0], int(re.search(r"<(\d+)", kernel).group(1))
+    most, most_shared = BUDGET[base]
+    most = most[(32, 64, 128, 256).index(size)]
+    problems = []
+    if spills or stack:
+        problems.append(f"{spills} bytes of spills, {stack} bytes of stack")
+    if registers > most:
+        problems.append(f"{registers} registers, at most {most}")
+    if shared > most_shared:
+        problems.append(f"{shared} bytes of shared memory, at most {most_shared}")
+    return [f"{kernel} on sm_{architecture}: {problem}" for problem in problems]
+
+
+def ptx_bodies(nvcc, source, folder):
+    ptx = os.path.join(folder, "kernel.ptx")
+    subprocess.run([nvcc, *FLAGS, "-arch=compute_89", "-ptx", os.path.join(ROOT, source), "-o", ptx], check=True)
+    bodies = re.findall(r"\.entry (\w+)\(.*?\n\{\n(.*?)\n\}\n", open(ptx).read(), re.S)
+    return dict(zip((short_name(n) for n in demangle([b[0] for b in bodies])), (b[1] for b in bodies)))
+
+
+def parse_body(body):
+    """Instructions as (opcode, target label or None), the place of each label."""
+    instructions, labels = [], {}
+    for line in body.splitlines():
+        line = line.strip()
+        if label := re.match(r"(\$\w+):", line):
+            labels[label.group(1)] = len(instructions)
+        elif line.endswith(";") and not line.startswith("."):
+            words = line.rstrip(";").split()
+            if words[0].startswith("@"):
+                words = words[1:]
+            target = words[-1] if words[0].startswith("bra") else None
+            instructions.append((words[0], target))
+    return instructions, labels
+
+
+def loops_of(instructions, labels):
+    """[begin, end] of every loop, outer ones first; the first is the one over pairs of groups if it is the longest."""
+    loops = {}
+    for place, (_, target) in enumerate(instructions):
+        if target in labels and labels[target] <= place:
+            loops[labels[target]] = max(place, loops.get(labels[target], 0))
+    return sorted(([b, e] for b, e in loops.items()), key=lambda loop: (loop[0], -loop[1]))
+
+
+def count_per_pair(body, trips):
+    instructions, labels = parse_body(body)
+    loops = loops_of(instructions, labels)
+    main = max(loops, key=lambda loop: loop[1] - loop[0])
+    inner = [loop for loop in loops if loop is not main and main[0] <= loop[0] and loop[1] <= main[1]]
+    if len(inner) != len(trips):
+        sys.exit(f"the PTX has {len(inner)} loops inside the main one, the table names {len(trips)}: {inner}")
+    issued = weighted = 0.0
+    for place in range(main[0], main[1] + 1):
+        opcode = instructions[place][0]
+        times = 1
+        for (begin, end), count in zip(inner, trips):
+            times *= count if begin <= place <= end else 1
+        each = DIVISION_INSTRUCTIONS if opcode.startswith("div.rn.f32") else 1
+        slots = each
+        if re.match(r"(min|max)\.", opcode):
+            slots = MINMAX_SLOTS
+        elif opcode.startswith("shfl") or opcode.startswith("vote"):
+            slots = SHUFFLE_SLOTS
+        issued += times * each
+        weighted += times * slots
+    return issued, weighted
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--nvcc", default=shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc")
+    parser.add_argument("--markdown", action="store_true", help="tables as in bench/RESULTS.md")
+    arguments = parser.parse_args()
+    rows, counts, problems = [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for source in kernel_sources():
+            rows += compile_source(arguments.nvcc, source, folder)
+            wanted = {k: v for k, v in INNER_LOOPS.items()}
+            bodies = ptx_bodies(arguments.nvcc, source, folder) if any(
+                k.split("<")[0] in open(os.path.join(ROOT, source)).read() for k in wanted) else {}
+            for kernel, trips in wanted.items():
+                if kernel in bodies:
+                    counts.append((kernel, *count_per_pair(bodies[kernel], trips)))
+    for row in rows:
+        problems += over_budget(row)
+    if not rows or len(counts) != len(INNER_LOOPS):
+        sys.exit("some kernels are missing from nvcc's output")
+    if arguments.markdown:
+        print_tables(rows, counts)
+    else:
+        print(f"{len(rows)} kernels for {len(ARCHITECTURES)} architectures, {len(problems)} over budget")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    sys.exit(1 if problems else 0)
+
+
+def print_tables(rows, counts):
+    print("| kernel | registers sm_80 / sm_89 / sm_90 | shared memory | spills |\n|---|---|---|---|")
+    for kernel in sorted({row[1] for row in rows}):
+        mine = sorted(row for row in rows if row[1] == kernel)
+        registers = " / ".join(str(row[2]) for row in mine)
+        print(f"| `{kernel}` | {registers} | {max(row[5] for row in mine)} | {sum(row[4] for row in mine)} |")
+    devices = " | ".join(f"{name}, estimate" for name, _, _ in DEVICES)
+    print(f"\n| kernel | warp instructions per 32 weights | {devices} |\n|---|---|---|---|")
+    for kernel, issued, weighted in counts:
+        cells = []
+        for _, multiprocessors, gigahertz in DEVICES:
+            rate = multiprocessors * 4 * gigahertz * 1e9
+            low, high = (n / 256 * MODEL_WEIGHTS / rate * 1e3 for n in (issued, weighted))
+            cells.append(f"{low:.0f}–{high:.0f} ms")
+        print(f"| `{kernel}` | {issued / 8:.0f} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

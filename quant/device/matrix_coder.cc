@@ -1,0 +1,114 @@
+#include "quant/device/matrix_coder.h"
+
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/status.h"
+
+namespace sub1quant {
+namespace {
+
+class CpuCoder final : public MatrixCoder {
+ public:
+  absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
+                                                   const std::vector<std::string>& methods, int threads,
+                                                   std::vector<KeptChoices>* kept) override {
+    return SearchMatrix(matrix, group_size, methods, threads, BestImplementation(), kept);
+  }
+  absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const std::string& method,
+                                       const EncodeOptions& options) override {
+    const Codec* codec = FindCodec(method);
+    if (codec == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown format '", method, "'"));
+    return codec->Encode(matrix, options);
+  }
+};
+
+class DeviceCoder final : public MatrixCoder {
+ public:
+  DeviceCoder(std::unique_ptr<KernelDevice> device, KernelTrust trust, DeviceEvents events)
+      : device_(std::move(device)), trust_(std::move(trust)), events_(std::move(events)) {}
+
+  absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
+                                                   const std::vector<std::string>& methods, int threads,
+                                                   std::vector<KeptChoices>* kept) override {
+    std::vector<std::string> kernels, others;
+    std::vector<bool> on_device;
+    absl::StatusOr<std::vector<CandidateRow>> rows = absl::UnimplementedError("no method has a trusted kernel");
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      for (const std::string& method : methods) {
+        on_device.push_back(trust_.search.count(method) != 0);
+        (on_device.back() ? kernels : others).push_back(method);
+      }
+      if (!kernels.empty()) rows = device_->Search(matrix, group_size, kernels);
+    }
+    if (!rows.ok()) {
+      if (IsDeviceLost(rows.status())) return Lost(rows.status());
+      auto all = cpu_.Search(matrix, group_size, methods, threads, kept);
+      if (all.ok() && IsRefusedGroup(rows.status()))
+        for (const std::string& method : kernels) Distrust(&KernelTrust::search, "search", method, rows.status());
+      return all;
+    }
+    if (others.empty()) return rows;
+    SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<CandidateRow> rest,
+                               cpu_.Search(matrix, group_size, others, threads, nullptr));
+    return Interleave(on_device, *rows, rest);
+  }
+
+  absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const std::string& method,
+                                       const EncodeOptions& options) override {
+    absl::StatusOr<EncodedMatrix> encoded = absl::UnimplementedError("no trusted kernel");
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (trust_.encode.count(method) != 0) encoded = device_->Encode(matrix, method, options);
+    }
+    if (encoded.ok()) return encoded;
+    if (IsDeviceLost(encoded.status())) return Lost(encoded.status());
+    auto again = cpu_.Encode(matrix, method, options);
+    if (again.ok() && IsRefusedGroup(encoded.status()))
+      Distrust(&KernelTrust::encode, "encode", method, encoded.status());
+    return again;
+  }
+
+ private:
+  absl::Status Lost(const absl::Status& status) {
+    events_.lost(std::string(status.message()));
+    return status;
+  }
+
+  static std::vector<CandidateRow> Interleave(const std::vector<bool>& first, const std::vector<CandidateRow>& a,
+                                              const std::vector<CandidateRow>& b) {
+    std::vector<CandidateRow> rows;
+    size_t from_a = 0, from_b = 0;
+    for (const bool of_first : first) rows.push_back(of_first ? a[from_a++] : b[from_b++]);
+    return rows;
+  }
+
+  void Distrust(std::set<std::string> KernelTrust::*trusted, const std::string& operation, const std::string& method,
+                const absl::Status& refusal) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      (trust_.*trusted).erase(method);
+    }
+    events_.refused({operation, method, absl::StrCat(std::string(refusal.message()), ", the CPU does not")});
+  }
+
+  CpuCoder cpu_;
+  std::mutex mutex_;
+  std::unique_ptr<KernelDevice> device_;
+  KernelTrust trust_;
+  DeviceEvents events_;
+};
+
+}  // namespace
+
+std::unique_ptr<MatrixCoder> NewCpuCoder() { return std::make_unique<CpuCoder>(); }
+
+std::unique_ptr<MatrixCoder> NewDeviceCoder(std::unique_ptr<KernelDevice> device, KernelTrust trust,
+                                            DeviceEvents events) {
+  return std::make_unique<DeviceCoder>(std::move(device), std::move(trust), std::move(events));
+}
+
+}  // namespace sub1quant
