@@ -48,6 +48,8 @@ constexpr int kStartMeAgain = 75;
 // Tasks beside one another: as many as compute, each with a share of the threads, and some that read ahead, hash, or
 // wait for the disk.
 constexpr int kMostComputing = 8, kWaitingLanes = 3;
+// A byte or two a group and method: some 60 MB for the published formats of two thousand million weights.
+constexpr uint64_t kMaxChoiceBytes = uint64_t{256} << 20;
 
 std::string DefaultName() {
   std::array<char, 256> host{};
@@ -99,6 +101,7 @@ struct Worker {
   std::unique_ptr<ThreadBudget> cpu;
   std::unique_ptr<TensorDigests> digests;
   std::unique_ptr<TensorLoader> tensors;
+  ChoiceCache choices{kMaxChoiceBytes};
   std::unique_ptr<TaskExecutors> executors;
   std::unique_ptr<Coordinator> coordinator;
   std::unique_ptr<WorkerLoop> loop;
@@ -133,7 +136,7 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   worker.tensors = std::make_unique<TensorLoader>(*worker.cpu, *worker.digests);
   worker.executors =
       std::make_unique<TaskExecutors>(Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(),
-                                                *worker.device.coder, *worker.cpu, *worker.tensors},
+                                                *worker.device.coder, *worker.cpu, *worker.tensors, worker.choices},
                                       worker.device.torch_name);
 
   const std::string session = options.session.empty() ? worker.ids->NewId() : options.session;

@@ -287,7 +287,7 @@ class FilesBench {
   Resources MakeResources(TensorDigests& digests) {
     tensor_loader_ = std::make_unique<TensorLoader>(cpu_, digests);
     if (blobs_ == nullptr) blobs_ = OpenBlobDirectory(scratch_).value();
-    return {*clock_, model_, *blobs_, *metrics_, cpu_, *tensor_loader_};
+    return {*clock_, model_, *blobs_, *metrics_, cpu_, *tensor_loader_, choices_};
   }
 
   static double PeakMiB() {
@@ -302,6 +302,7 @@ class FilesBench {
   const std::unique_ptr<WorkerMetrics> metrics_ = NewNullMetrics();
   OneModel model_;
   ThreadBudget cpu_;
+  ChoiceCache choices_{uint64_t{256} << 20};
   std::unique_ptr<TensorLoader> tensor_loader_;
   std::unique_ptr<BlobStore> blobs_;
   std::vector<TensorRecord> tensors_;

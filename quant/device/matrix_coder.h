@@ -19,9 +19,10 @@ namespace sub1quant {
 class MatrixCoder {
  public:
   virtual ~MatrixCoder() = default;
-  // As SearchMatrix.
+  // As SearchMatrix; a device keeps no choices, its encoder finds them again.
   virtual absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
-                                                           const std::vector<std::string>& methods, int threads) = 0;
+                                                           const std::vector<std::string>& methods, int threads,
+                                                           std::vector<KeptChoices>* kept = nullptr) = 0;
   // As Codec::Encode.
   virtual absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const std::string& method,
                                                const EncodeOptions& options) = 0;

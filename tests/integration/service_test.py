@@ -130,10 +130,9 @@ class Service(support.Case):
         job = json.loads(self.sub1quant("submit", "--model", "models/gemma4-tiny", "--no-eval", "--json").stdout)["job"]
         self.wait_for(lambda: "running" in self.sub1quant("status", job).stdout)
         ballast = data / "ballast"
-        with open(ballast, "wb") as file, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
-                file.flush()
         worker = self.start_worker("w")
         lines = []
         reader = threading.Thread(target=lambda: lines.extend(worker.stderr), daemon=True)

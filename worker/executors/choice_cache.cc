@@ -2,39 +2,38 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-
 namespace sub1quant {
-namespace {
 
-std::string KeyOf(const std::string& tensor_sha256, const Codec& codec, int group_size) {
-  return absl::StrCat(tensor_sha256, " ", codec.method(), " ", codec.version(), " ", group_size);
+ChoiceCache::Key ChoiceCache::KeyOf(const std::string& tensor_sha256, const MatrixView& matrix, int group_size,
+                                    const Codec& codec) {
+  return {tensor_sha256, matrix.dtype, matrix.rows, matrix.cols, group_size, codec.method(), codec.version()};
 }
 
-}  // namespace
-
-void ChoiceCache::Keep(const std::string& tensor_sha256, const Codec& codec, int group_size, KeptChoices choices) {
-  if (choices.bytes.empty() || choices.bytes.size() > max_bytes_) return;
+void ChoiceCache::Keep(const std::string& tensor_sha256, const MatrixView& matrix, int group_size, const Codec& codec,
+                       KeptChoices choices) {
+  const uint64_t size = choices.bytes.size();
+  if (size == 0 || size > max_bytes_) return;
+  Key key = KeyOf(tensor_sha256, matrix, group_size, codec);
   const std::lock_guard<std::mutex> lock(mutex_);
-  const std::string key = KeyOf(tensor_sha256, codec, group_size);
-  if (places_.count(key) != 0) return;
-  bytes_ += choices.bytes.size();
-  entries_.push_front({key, std::make_shared<const KeptChoices>(std::move(choices))});
-  places_[key] = entries_.begin();
-  while (bytes_ > max_bytes_) {
-    bytes_ -= entries_.back().choices->bytes.size();
-    places_.erase(entries_.back().key);
-    entries_.pop_back();
+  if (!kept_.emplace(key, std::make_shared<const KeptChoices>(std::move(choices))).second) return;
+  order_.push_back(std::move(key));
+  for (bytes_ += size; bytes_ > max_bytes_; order_.pop_front()) {
+    const auto oldest = kept_.find(order_.front());
+    bytes_ -= oldest->second->bytes.size();
+    kept_.erase(oldest);
   }
 }
 
-std::shared_ptr<const KeptChoices> ChoiceCache::Find(const std::string& tensor_sha256, const Codec& codec,
-                                                     int group_size) {
+std::shared_ptr<const KeptChoices> ChoiceCache::Find(const std::string& tensor_sha256, const MatrixView& matrix,
+                                                     int group_size, const Codec& codec) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const auto found = places_.find(KeyOf(tensor_sha256, codec, group_size));
-  if (found == places_.end()) return nullptr;
-  entries_.splice(entries_.begin(), entries_, found->second);
-  return found->second->choices;
+  const auto found = kept_.find(KeyOf(tensor_sha256, matrix, group_size, codec));
+  return found == kept_.end() ? nullptr : found->second;
+}
+
+uint64_t ChoiceCache::bytes() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return bytes_;
 }
 
 }  // namespace sub1quant

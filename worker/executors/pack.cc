@@ -11,7 +11,7 @@ absl::StatusOr<PackResult> PackExecutor::Execute(const PackTask& task, TaskConte
   const Codec* codec = FindCodec(task.method);
   if (codec == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown format '", task.method, "'"));
   PackResult result;
-  SUB1QUANT_ASSIGN_OR_RETURN(const EncodedMatrix encoded, Encode(task, context, &result.tensor_sha256));
+  SUB1QUANT_ASSIGN_OR_RETURN(const EncodedMatrix encoded, Encode(task, *codec, context, &result.tensor_sha256));
   SUB1QUANT_RETURN_IF_ERROR(context.Check());
   SUB1QUANT_ASSIGN_OR_RETURN(const BlobStore::Writer::Blob blob, Store(encoded));
   resources_.metrics.TensorDone("pack", static_cast<uint64_t>(task.tensor.elements()), task.tensor.bytes, blob.size);
@@ -23,15 +23,18 @@ absl::StatusOr<PackResult> PackExecutor::Execute(const PackTask& task, TaskConte
   return result;
 }
 
-absl::StatusOr<EncodedMatrix> PackExecutor::Encode(const PackTask& task, TaskContext& context,
+absl::StatusOr<EncodedMatrix> PackExecutor::Encode(const PackTask& task, const Codec& codec, TaskContext& context,
                                                    std::string* tensor_sha256) {
   SUB1QUANT_ASSIGN_OR_RETURN(const std::shared_ptr<ModelSource> source, resources_.models.Open(task.model));
   SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded tensor,
                              resources_.tensors.Load(*source, task.tensor, task.file_identity, context));
   *tensor_sha256 = tensor.sha256;
+  const std::shared_ptr<const KeptChoices> kept =
+      resources_.choices.Find(tensor.sha256, tensor.view, task.group_size, codec);
   const ThreadBudget::Grant grant = resources_.cpu.Take();
   SUB1QUANT_RETURN_IF_ERROR(context.Check());
   EncodeOptions options;
+  options.kept = kept.get();
   options.group_size = task.group_size;
   options.threads = grant.threads();
   absl::StatusOr<EncodedMatrix> encoded = resources_.coder.Encode(tensor.view, task.method, options);

@@ -5,6 +5,7 @@
 #include "core/thread_budget.h"
 #include "quant/artifact/blob_store.h"
 #include "quant/device/matrix_coder.h"
+#include "worker/executors/choice_cache.h"
 #include "worker/executors/tensor_loader.h"
 #include "worker/metrics.h"
 #include "worker/models.h"
@@ -20,6 +21,7 @@ struct Resources {
   // Of which search and pack take what they compute on; scoring runs alone, on all of it.
   ThreadBudget& cpu;
   TensorLoader& tensors;
+  ChoiceCache& choices;  // from search to pack
 };
 
 }  // namespace sub1quant

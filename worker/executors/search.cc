@@ -1,5 +1,7 @@
 #include "worker/executors/search.h"
 
+#include <utility>
+
 #include "core/status.h"
 
 namespace sub1quant {
@@ -11,9 +13,13 @@ absl::StatusOr<SearchResult> SearchExecutor::Execute(const SearchTask& task, Tas
                              resources_.tensors.Load(*source, task.tensor, task.file_identity, context));
   const ThreadBudget::Grant grant = resources_.cpu.Take();
   SUB1QUANT_RETURN_IF_ERROR(context.Check());
+  std::vector<KeptChoices> kept;
   absl::StatusOr<std::vector<CandidateRow>> rows =
-      resources_.coder.Search(tensor.view, task.group_size, task.methods, grant.threads());
+      resources_.coder.Search(tensor.view, task.group_size, task.methods, grant.threads(), &kept);
   if (!rows.ok()) return Annotate(rows.status(), task.tensor.key);
+  for (size_t i = 0; i < task.methods.size(); ++i)
+    resources_.choices.Keep(tensor.sha256, tensor.view, task.group_size, *FindCodec(task.methods[i]),
+                            std::move(kept[i]));
   resources_.metrics.TensorDone("search", static_cast<uint64_t>(task.tensor.elements()), task.tensor.bytes, 0);
   return SearchResult{tensor.sha256, *std::move(rows)};
 }

@@ -48,7 +48,7 @@ class ExecutorTest : public ::testing::Test {
   }
   ~ExecutorTest() override { std::filesystem::remove_all(directory_); }
 
-  Resources resources() { return {*clock_, models_, *blobs_, *metrics_, *coder_, cpu_, tensors_}; }
+  Resources resources() { return {*clock_, models_, *blobs_, *metrics_, *coder_, cpu_, tensors_, choices_}; }
   const TensorRecord& Tensor(const std::string& key) { return *inventory_.Find(key); }
   std::string Identity(const std::string& file = "model.safetensors") {
     for (const ModelFile& present : inventory_.files) {
@@ -69,6 +69,7 @@ class ExecutorTest : public ::testing::Test {
   ThreadBudget cpu_{2};
   TensorDigests digests_;
   TensorLoader tensors_{cpu_, digests_};
+  ChoiceCache choices_{uint64_t{1} << 20};
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<ModelSource> source_;
   TensorInventory inventory_;

@@ -83,6 +83,44 @@ TEST_F(TensorTasks, PackReportsTheRowThatSearchFound) {
   }
 }
 
+// What the search kept is used, and changes nothing: same blob, same row as from a worker that has not searched.
+TEST_F(TensorTasks, PackTakesOverWhatSearchKept) {
+  PackExecutor pack(resources());
+  std::vector<PackResult> alone;
+  for (const std::string& method : PublishedMethods())
+    alone.push_back(pack.Execute(Pack(kNarrow, method), context_).value());
+  EXPECT_EQ(choices_.bytes(), 0u);
+  ASSERT_TRUE(SearchExecutor(resources()).Execute(Search(kNarrow), context_).ok());
+  EXPECT_GT(choices_.bytes(), 0u);
+  for (size_t i = 0; i < alone.size(); ++i) {
+    const PackResult after = pack.Execute(Pack(kNarrow, PublishedMethods()[i]), context_).value();
+    EXPECT_EQ(after.blob_sha256, alone[i].blob_sha256) << PublishedMethods()[i];
+    EXPECT_EQ(after.row, alone[i].row) << PublishedMethods()[i];
+  }
+}
+
+TEST(ChoiceCacheTest, IsBoundedAndForgetsTheOldest) {
+  const Codec& codec = *FindCodec("int2_error_budget_k4");
+  const MatrixView matrix{nullptr, DType::kBF16, 4, 128};
+  const auto choices = [](size_t bytes) { return KeptChoices{std::vector<uint8_t>(bytes, 1), ExactSum()}; };
+  ChoiceCache cache(100);
+  cache.Keep("a", matrix, 128, codec, choices(60));
+  const auto held = cache.Find("a", matrix, 128, codec);
+  ASSERT_NE(held, nullptr);
+  EXPECT_EQ(cache.Find("a", matrix, 64, codec), nullptr) << "another group size";
+  EXPECT_EQ(cache.Find("a", matrix, 128, *FindCodec("int2_error_budget_k8")), nullptr) << "another method";
+  MatrixView other = matrix;
+  other.dtype = DType::kF16;
+  EXPECT_EQ(cache.Find("a", other, 128, codec), nullptr) << "the same bytes read as another type";
+  cache.Keep("b", matrix, 128, codec, choices(60));
+  EXPECT_EQ(cache.Find("a", matrix, 128, codec), nullptr);
+  EXPECT_EQ(held->bytes.size(), 60u) << "who holds it may go on";
+  EXPECT_NE(cache.Find("b", matrix, 128, codec), nullptr);
+  cache.Keep("c", matrix, 128, codec, choices(0));
+  cache.Keep("d", matrix, 128, codec, choices(101));
+  EXPECT_EQ(cache.bytes(), 60u);
+}
+
 TEST_F(TensorTasks, AnotherVersionOfTheFileIsRefused) {
   SearchTask search = Search(kSquare);
   const PackTask pack = Pack(kSquare, "groupwise_int4");
