@@ -51,10 +51,23 @@ class DeviceCoder final : public MatrixCoder {
         for (const std::string& method : kernels) Distrust(&KernelTrust::search, "search", method, rows.status());
       return all;
     }
+    if (kept != nullptr) kept->assign(methods.size(), KeptChoices());
     if (others.empty()) return rows;
-    SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<CandidateRow> rest,
-                               cpu_.Search(matrix, group_size, others, threads, nullptr));
-    return Interleave(on_device, *rows, rest);
+    std::vector<KeptChoices> others_kept;
+    SUB1QUANT_ASSIGN_OR_RETURN(
+        const std::vector<CandidateRow> rest,
+        cpu_.Search(matrix, group_size, others, threads, kept == nullptr ? nullptr : &others_kept));
+    std::vector<CandidateRow> all;
+    size_t from_device = 0, from_cpu = 0;
+    for (size_t i = 0; i < methods.size(); ++i) {
+      if (on_device[i]) {
+        all.push_back((*rows)[from_device++]);
+        continue;
+      }
+      if (kept != nullptr) (*kept)[i] = std::move(others_kept[from_cpu]);
+      all.push_back(rest[from_cpu++]);
+    }
+    return all;
   }
 
   absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const std::string& method,
@@ -76,14 +89,6 @@ class DeviceCoder final : public MatrixCoder {
   absl::Status Lost(const absl::Status& status) {
     events_.lost(std::string(status.message()));
     return status;
-  }
-
-  static std::vector<CandidateRow> Interleave(const std::vector<bool>& first, const std::vector<CandidateRow>& a,
-                                              const std::vector<CandidateRow>& b) {
-    std::vector<CandidateRow> rows;
-    size_t from_a = 0, from_b = 0;
-    for (const bool of_first : first) rows.push_back(of_first ? a[from_a++] : b[from_b++]);
-    return rows;
   }
 
   void Distrust(std::set<std::string> KernelTrust::*trusted, const std::string& operation, const std::string& method,

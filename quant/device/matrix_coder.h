@@ -19,7 +19,7 @@ namespace sub1quant {
 class MatrixCoder {
  public:
   virtual ~MatrixCoder() = default;
-  // As SearchMatrix; a device keeps nothing and leaves `kept` as it is.
+  // As SearchMatrix; a device keeps no choices, its encoder finds them again.
   virtual absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
                                                            const std::vector<std::string>& methods, int threads,
                                                            std::vector<KeptChoices>* kept = nullptr) = 0;

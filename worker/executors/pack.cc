@@ -11,7 +11,7 @@ absl::StatusOr<PackResult> PackExecutor::Execute(const PackTask& task, TaskConte
   const Codec* codec = FindCodec(task.method);
   if (codec == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown format '", task.method, "'"));
   PackResult result;
-  SUB1QUANT_ASSIGN_OR_RETURN(const EncodedMatrix encoded, Encode(task, context, &result.tensor_sha256));
+  SUB1QUANT_ASSIGN_OR_RETURN(const EncodedMatrix encoded, Encode(task, *codec, context, &result.tensor_sha256));
   SUB1QUANT_RETURN_IF_ERROR(context.Check());
   SUB1QUANT_ASSIGN_OR_RETURN(const BlobStore::Writer::Blob blob, Store(encoded));
   resources_.metrics.TensorDone("pack", static_cast<uint64_t>(task.tensor.elements()), task.tensor.bytes, blob.size);
@@ -23,7 +23,7 @@ absl::StatusOr<PackResult> PackExecutor::Execute(const PackTask& task, TaskConte
   return result;
 }
 
-absl::StatusOr<EncodedMatrix> PackExecutor::Encode(const PackTask& task, TaskContext& context,
+absl::StatusOr<EncodedMatrix> PackExecutor::Encode(const PackTask& task, const Codec& codec, TaskContext& context,
                                                    std::string* tensor_sha256) {
   SUB1QUANT_ASSIGN_OR_RETURN(const std::shared_ptr<ModelSource> source, resources_.models.Open(task.model));
   SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded tensor,

@@ -12,7 +12,8 @@ class PackExecutor {
   absl::StatusOr<PackResult> Execute(const PackTask& task, TaskContext& context);
 
  private:
-  absl::StatusOr<EncodedMatrix> Encode(const PackTask& task, TaskContext& context, std::string* tensor_sha256);
+  absl::StatusOr<EncodedMatrix> Encode(const PackTask& task, const Codec& codec, TaskContext& context,
+                                       std::string* tensor_sha256);
   absl::StatusOr<BlobStore::Writer::Blob> Store(const EncodedMatrix& encoded);
 
   Resources resources_;

@@ -106,6 +106,19 @@ TEST_F(DeviceCoder, TakesTheCpuForWhatTheDeviceDoesNot) {
   EXPECT_THAT(recorder_.refused, IsEmpty());
 }
 
+// What the CPU found is kept for the encoder, in the order of the methods.
+TEST_F(DeviceCoder, KeepsTheChoicesOfTheCpu) {
+  const auto coder = NewDeviceCoder(OpenHostDevice(), Trust({"groupwise_int4"}), recorder_.events());
+  std::vector<KeptChoices> kept, want;
+  ASSERT_TRUE(coder->Search(matrix_.view(), 128, {"groupwise_int4", "int3", "int2_base"}, 1, &kept).ok());
+  ASSERT_TRUE(SearchMatrix(matrix_.view(), 128, {"int3", "int2_base"}, 1, BestImplementation(), &want).ok());
+  ASSERT_EQ(kept.size(), 3u);
+  EXPECT_TRUE(kept[0].bytes.empty());
+  EXPECT_EQ(kept[1].bytes, want[0].bytes);
+  EXPECT_EQ(kept[2].bytes, want[1].bytes);
+  EXPECT_FALSE(kept[1].bytes.empty());
+}
+
 // An untrusted kernel is not asked: this one would give other bytes.
 TEST_F(DeviceCoder, DoesNotAskAnUntrustedKernel) {
   matrix_ = WeightSource(1).Matrix(DType::kF32, 40, 500, 128);
