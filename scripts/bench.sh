@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds preset `release` and measures: ratios of ours to a peer or a floor, arms interleaved in one run.
 #   scripts/bench.sh [GROUP|NAME…]   without one: quick
-#     quick   B1 B1-int4 B2          search of one matrix in memory
+#     quick   B1 B1-int4 B1-avx2 B2 B20 B21   search of one matrix in memory
 #     files   B4 B4-cold B8          search and pack from file to file
 #     peers   B3 B17                 PyTorch and llama.cpp do the same work (both are installed into ~/.cache/sub1quant)
 #     scoring B22-1 B22-2            perplexity on the CPU against its matrix multiplies alone
@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
     --record) record=1 ;;
     --model) model="$2"; shift ;;
     --scratch) scratch="$2"; shift ;;
-    quick) names+=(B1 B1-int4 B2) ;;
+    quick) names+=(B1 B1-int4 B1-avx2 B2 B20 B21) ;;
     files) names+=(B4 B4-cold B8) ;;
     peers) names+=(B3 B17) ;;
     scoring) names+=(B22-1 B22-2) ;;
@@ -29,7 +29,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ ${#names[@]} -gt 0 ] || names=(B1 B1-int4 B2)
+[ ${#names[@]} -gt 0 ] || names=(B1 B1-int4 B1-avx2 B2 B20 B21)
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/sub1quant"
 bin="$root/build/release/bin"
@@ -82,7 +82,7 @@ llama_quantize() {
 
 # One function per program: prints its JSON lines, nothing if none of its names is wanted.
 run_search() {
-  mapfile -t mine < <(chosen B1 B1-int4 B2)
+  mapfile -t mine < <(chosen B1 B1-int4 B1-avx2 B2 B20 B21)
   [ ${#mine[@]} -eq 0 ] || "$bin/search_bench" "${mine[@]}"
 }
 

@@ -287,7 +287,7 @@ class FilesBench {
   Resources MakeResources(TensorDigests& digests) {
     tensor_loader_ = std::make_unique<TensorLoader>(cpu_, digests);
     if (blobs_ == nullptr) blobs_ = OpenBlobDirectory(scratch_).value();
-    return {*clock_, model_, *blobs_, *metrics_, cpu_, *tensor_loader_, choices_};
+    return {*clock_, model_, *blobs_, *metrics_, *coder_, cpu_, *tensor_loader_, choices_};
   }
 
   static double PeakMiB() {
@@ -300,6 +300,7 @@ class FilesBench {
   const int threads_, repeats_;
   const std::unique_ptr<Clock> clock_ = NewSystemClock();
   const std::unique_ptr<WorkerMetrics> metrics_ = NewNullMetrics();
+  const std::unique_ptr<MatrixCoder> coder_ = NewCpuCoder();
   OneModel model_;
   ThreadBudget cpu_;
   ChoiceCache choices_{uint64_t{256} << 20};
