@@ -15,9 +15,7 @@ namespace sub1quant {
 namespace {
 
 using testing::OddShapes;
-using testing::WeightMatrix;
 using testing::WeightShape;
-using testing::WeightSource;
 
 constexpr int kGroupSizes[] = {32, 64, 128, 256};
 constexpr DType kTypes[] = {DType::kBF16, DType::kF16, DType::kF32};
