@@ -157,8 +157,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     sums[row] = {-kInfinity, 0, std::numeric_limits<float>::quiet_NaN(), labels[row]};
 }
 
-__global__ void __launch_bounds__(kBlockThreads)
-    LossesKernel(const RunningLogSum* sums, int64_t rows, float* losses) {
+__global__ void __launch_bounds__(kBlockThreads) LossesKernel(const RunningLogSum* sums, int64_t rows, float* losses) {
   for (int64_t row = FirstRow(); row < rows; row += RowStep()) {
     const RunningLogSum sum = sums[row];
     losses[row] = static_cast<float>(std::log(static_cast<double>(sum.sum)) + sum.max - sum.target);
@@ -202,10 +201,10 @@ cudaError_t LaunchLosses(const Launch& launch, const RunningLogSum* sums, int64_
   return StartKernel(launch, static_cast<uint64_t>(rows), kBlockThreads, LossesKernel, sums, rows, losses);
 }
 
-#define SUB1QUANT_SCORE_KERNELS_OF(T)                                                                                \
-  template cudaError_t LaunchRmsNorm(const Launch&, const T*, const float*, float, int64_t, int64_t, T*);            \
-  template cudaError_t LaunchAddRmsNorm(const Launch&, T*, const T*, const float*, float, float, int64_t, int64_t);  \
-  template cudaError_t LaunchGatedGelu(const Launch&, T*, const T*, int64_t, int64_t, int64_t);                      \
+#define SUB1QUANT_SCORE_KERNELS_OF(T)                                                                               \
+  template cudaError_t LaunchRmsNorm(const Launch&, const T*, const float*, float, int64_t, int64_t, T*);           \
+  template cudaError_t LaunchAddRmsNorm(const Launch&, T*, const T*, const float*, float, float, int64_t, int64_t); \
+  template cudaError_t LaunchGatedGelu(const Launch&, T*, const T*, int64_t, int64_t, int64_t);                     \
   template cudaError_t LaunchFoldLogits(const Launch&, const T*, int64_t, int64_t, int64_t, float, RunningLogSum*);
 SUB1QUANT_SCORE_KERNELS_OF(float)
 SUB1QUANT_SCORE_KERNELS_OF(Bfloat16)

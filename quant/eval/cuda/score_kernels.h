@@ -1,13 +1,13 @@
 // The element-wise work between the matrix products of scoring, on a GPU (docs/gemma4_text_model.md §3).
 //
-// T is the type in memory: float, or Bfloat16. Arithmetic is float32 without fused multiply-add; a value is rounded to T
-// after each step that the model rounds. exp and tanh are CUDA's, at most two units in the last place off.
+// T is the type in memory: float, or Bfloat16. Arithmetic is float32 without fused multiply-add; a value is rounded to
+// T after each step that the model rounds. exp and tanh are CUDA's, at most two units in the last place off.
 //
 // A row is the work of one whole block, and every sum has one order: a row's result depends neither on the rows beside
 // it nor on the number of blocks. NaN stays NaN, also through bfloat16.
 //
-// Every pointer is to device memory, owned by the caller, contiguous where no stride is given. Launches allocate nothing
-// and wait for nothing; rows and widths are 0 or more. They return what starting the kernel returned.
+// Every pointer is to device memory, owned by the caller, contiguous where no stride is given. Launches allocate
+// nothing and wait for nothing; rows and widths are 0 or more. They return what starting the kernel returned.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -38,7 +38,8 @@ cudaError_t LaunchGatedGelu(const Launch& launch, T* gate, const T* up, int64_t 
 cudaError_t LaunchBeginLogSums(const Launch& launch, const int64_t* labels, int64_t rows, RunningLogSum* sums);
 
 // logits: [rows, count], vocabulary entries [begin, begin + count). cap · tanh(logit / cap), every step rounded to T,
-// is folded; cap: 0 for none. -infinity is a logit of no probability. Of the sum's rounding errors count / 128 + 8 add up.
+// is folded; cap: 0 for none. -infinity is a logit of no probability. Of the sum's rounding errors count / 128 + 8 add
+// up.
 template <typename T>
 cudaError_t LaunchFoldLogits(const Launch& launch, const T* logits, int64_t rows, int64_t count, int64_t begin,
                              float cap, RunningLogSum* sums);
