@@ -28,7 +28,7 @@ __device__ inline float Round(float value) {
   return Load(&rounded);
 }
 
-// For a kernel that gives a block a row: body(row), the next row after all threads have left this one.
+// A block has a row, then another one. Threads leave a row when they like: OverBlock keeps its folds apart.
 template <typename Body>
 __device__ void ForRows(int64_t rows, const Body& body) {
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) body(row);
