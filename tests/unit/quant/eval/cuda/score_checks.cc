@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr size_t kMaxMistakes = 5;
 constexpr float kEps = 1e-6f;
+const std::vector<int64_t> kOddTiles = {33, 1, 300, 128, 31};
 
 template <typename T>
 std::vector<T> Random(int64_t count, double spread, uint32_t seed) {
@@ -131,20 +133,44 @@ struct Vocabulary {
   }
 };
 
-// Rows: plain logits with the label at the ends of tiles, huge ones, and one whose first tile has no probability.
+// Rows: plain logits with the label at both ends of every tile, then four that are hard.
 template <typename T>
-Vocabulary<T> MakeVocabulary() {
-  Vocabulary<T> vocabulary{{33, 1, 300, 128, 31}, 493, {}, {0, 32, 33, 34, 333, 461, 492, 200, 7, 480, 100}};
-  const auto rows = static_cast<int64_t>(vocabulary.labels.size());
-  vocabulary.logits = Random<T>(rows * vocabulary.size, 6, 7);
-  const auto row_of = [&](int64_t row) { return &vocabulary.logits[static_cast<size_t>(row * vocabulary.size)]; };
-  for (int64_t i = 0; i < vocabulary.size; ++i) {
-    row_of(rows - 4)[i] = Stored<T>(i % 3 == 0 ? 1e4 : -1e4);  // the label is one of the unlikely
-    row_of(rows - 3)[i] = Stored<T>(i == 7 ? 1e4 : -1e4);      // the label has all
-    row_of(rows - 2)[i] = Stored<T>(static_cast<double>(i));   // each tile far above the last one
-    if (i < 33) row_of(rows - 1)[i] = Stored<T>(-std::numeric_limits<double>::infinity());
+Vocabulary<T> MakeVocabulary(const std::vector<int64_t>& tiles) {
+  Vocabulary<T> vocabulary{tiles, 0, {}, {}};
+  for (const int64_t count : tiles) {
+    vocabulary.labels.push_back(vocabulary.size);
+    vocabulary.size += count;
+    vocabulary.labels.push_back(vocabulary.size - 1);
+  }
+  const int64_t size = vocabulary.size, unlikely = size / 2 / 3 * 3 + 1, only = 7, late = size - 13;
+  const auto plain = static_cast<int64_t>(vocabulary.labels.size());
+  vocabulary.labels.insert(vocabulary.labels.end(), {unlikely, only, late, size / 2});
+  vocabulary.logits = Random<T>((plain + 4) * size, 6, 7);
+  T* row = &vocabulary.logits[static_cast<size_t>(plain * size)];
+  for (int64_t i = 0; i < size; ++i) {
+    row[i] = Stored<T>(i % 3 == 0 ? 1e4 : -1e4);
+    row[size + i] = Stored<T>(i == only ? 1e4 : -1e4);
+    row[2 * size + i] = Stored<T>(static_cast<double>(i));  // each tile far above the last one
+    if (i < tiles.front()) row[3 * size + i] = Stored<T>(-std::numeric_limits<double>::infinity());
   }
   return vocabulary;
+}
+
+template <typename T>
+void CheckLossesOf(const ScoreDoor& door, const Vocabulary<T>& vocabulary, float cap, Mistakes* mistakes) {
+  const auto rows = static_cast<int64_t>(vocabulary.labels.size());
+  const auto tiles = static_cast<int64_t>(vocabulary.tiles.size());
+  const int64_t widest = *std::max_element(vocabulary.tiles.begin(), vocabulary.tiles.end());
+  const auto run = [&](int64_t first, int64_t count, unsigned blocks) {
+    return vocabulary.Losses(door, first, count, blocks, cap);
+  };
+  const std::vector<float> got = AlikeInAnyBatch("losses", rows, 1, run, mistakes);
+  for (int64_t row = 0; row < rows; ++row)
+    Expect(absl::StrCat("loss of row ", row, " of ", vocabulary.size, " logits with cap ", cap),
+           got[static_cast<size_t>(row)],
+           LossOf(&vocabulary.logits[static_cast<size_t>(row * vocabulary.size)], vocabulary.size,
+                  vocabulary.labels[static_cast<size_t>(row)], cap, tiles, widest),
+           mistakes);
 }
 
 }  // namespace
@@ -182,20 +208,9 @@ Mistakes CheckGatedGelu(const ScoreDoor& door) {
 template <typename T>
 Mistakes CheckLosses(const ScoreDoor& door) {
   Mistakes mistakes;
-  const Vocabulary<T> vocabulary = MakeVocabulary<T>();
-  const auto rows = static_cast<int64_t>(vocabulary.labels.size());
-  for (const float cap : {0.0f, 30.0f}) {
-    const auto run = [&](int64_t first, int64_t count, unsigned blocks) {
-      return vocabulary.Losses(door, first, count, blocks, cap);
-    };
-    const std::vector<float> got = AlikeInAnyBatch("losses", rows, 1, run, &mistakes);
-    for (int64_t row = 0; row < rows; ++row) {
-      const auto at = static_cast<size_t>(row);
-      Expect(absl::StrCat("loss of row ", row, " with cap ", cap), got[at],
-             LossOf(&vocabulary.logits[at * static_cast<size_t>(vocabulary.size)], vocabulary.size,
-                    vocabulary.labels[at], cap, static_cast<int64_t>(vocabulary.tiles.size()), 300),
-             &mistakes);
-    }
+  for (const std::vector<int64_t>& tiles : {kOddTiles, std::vector<int64_t>{5000, 4096, 1}}) {
+    const Vocabulary<T> vocabulary = MakeVocabulary<T>(tiles);
+    for (const float cap : {0.0f, 30.0f}) CheckLossesOf(door, vocabulary, cap, &mistakes);
   }
   return mistakes;
 }
@@ -215,7 +230,7 @@ Mistakes CheckNaN(const ScoreDoor& door) {
   door.of<T>().rms_norm(1, x.data(), nullptr, kEps, 1, 2, x.data());
   expect("norm of a row with a NaN", Value(x[0]), true);
 
-  Vocabulary<T> vocabulary = MakeVocabulary<T>();
+  Vocabulary<T> vocabulary = MakeVocabulary<T>(kOddTiles);
   vocabulary.labels[0] = vocabulary.size;
   const T nan = Stored<T>(std::numeric_limits<double>::quiet_NaN());
   vocabulary.logits[static_cast<size_t>(vocabulary.size + 400)] = nan;

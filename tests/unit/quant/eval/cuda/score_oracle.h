@@ -16,9 +16,14 @@ namespace sub1quant::testing {
 
 constexpr double kUnit = 0x1p-24;   // relative error of one float32 operation
 constexpr double kTiny = 0x1p-148;  // absolute, of those among subnormals
-constexpr double kLibrary = 4;      // units: exp and tanh, two in the last place
-constexpr int64_t kThreads = 128;   // of a block
-constexpr int64_t kFoldSteps = 8;   // over a block: five over the lanes, three over the warps
+constexpr double kLibrary = 5;      // units: exp and tanh, two in the last place beside the rounded value
+
+// Additions that a term of a sum over `width` can be in: those of its thread (128 in a block), five over the lanes and
+// three over the warps.
+inline double AdditionsOf(int64_t width) {
+  const int64_t of_thread = (width + 127) / 128;
+  return static_cast<double>(of_thread + 8);
+}
 
 inline double Value(float x) { return x; }
 inline double Value(Bfloat16 x) {
@@ -73,7 +78,7 @@ std::vector<Interval> RmsNormOf(const T* y, const float* weight, float eps, int6
   for (int64_t i = 0; i < width; ++i) squares += Value(y[i]) * Value(y[i]);
   const double inverse = 1 / std::sqrt(squares / static_cast<double>(width) + eps);
   // Squares, sums, the division, eps: the root halves their error. Then root, reciprocal and two products.
-  const double units = static_cast<double>((width + kThreads - 1) / kThreads + kFoldSteps + 2) / 2 + 4;
+  const double units = (AdditionsOf(width) + 2) / 2 + 4;
   std::vector<Interval> out;
   for (int64_t i = 0; i < width; ++i) {
     const double normed = Value(y[i]) * inverse * (weight == nullptr ? 1.0 : weight[i]);
@@ -134,9 +139,8 @@ Interval LossOf(const T* logits, int64_t count, int64_t label, float cap, int64_
   double distance = 0;
   for (const double z : high)
     if (std::isfinite(z)) distance += (max - z) * std::exp(z - log_sum);
-  const double steps = static_cast<double>((widest + kThreads - 1) / kThreads + kFoldSteps);
   // Each tile: the maximum may change, exp of the difference, its product, the sum.
-  const double units = steps + kLibrary + distance + static_cast<double>(tiles) * (kLibrary + 3);
+  const double units = AdditionsOf(widest) + kLibrary + distance + static_cast<double>(tiles) * (kLibrary + 3);
   const double error = units * kUnit * 1.01;
   const auto at = static_cast<size_t>(label);
   return Interval{LogSumExp(low) - high[at] - error, log_sum - low[at] + error}.Rounded<float>();
