@@ -12,19 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "quant/eval/kernel_values.h"
+
 namespace sub1quant {
-
-struct Bfloat16 {
-  uint16_t bits;
-};
-
-// Soft cap and log-sum-exp of one row of logits, a tile of the vocabulary at a time.
-struct RunningLogSum {
-  float max;     // -infinity before the first tile
-  float sum;     // of exp(logit - max)
-  float target;  // logit of `label`, once its tile was there
-  int64_t label;
-};
 
 template <typename T>
 struct Kernels {
