@@ -10,7 +10,7 @@
 #                                    weights, 8 layers of E2B's shapes, in the scratch directory)
 #   --scratch DIR                    a directory on the disk to measure (default: a temporary one)
 #   --json                           one JSON object a figure, nothing else on stdout
-#   --record                         appends rows with machine and commit to bench/RESULTS.md
+#   --record                         adds rows with machine and commit to the table of bench/RESULTS.md
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 json=0 record=0 model="" scratch="" names=()
@@ -161,9 +161,13 @@ if [ "$record" = 1 ]; then
   machine="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores"
   echo "$results" | python3 -c '
 import json, sys
-commit, machine = sys.argv[1:]
+commit, machine, path = sys.argv[1:]
+lines = open(path).read().split("\n")
+end = lines.index("", next(i for i, line in enumerate(lines) if line.startswith("|")))  # of the first table
 for line in sys.stdin:
     r = json.loads(line)
-    print("| %s | %.4f | %.4f | %.4f | %.4f | %s | %s | %s |" % (
-        r["name"], r["ratio"], r["goal"], r["ours"], r["other"], r["unit"], machine, commit))' "$commit" "$machine" >> "$root/bench/RESULTS.md"
+    lines.insert(end, "| %s | %.4f | %.4f | %.4f | %.4f | %s | %s | %s |" % (
+        r["name"], r["ratio"], r["goal"], r["ours"], r["other"], r["unit"], machine, commit))
+    end += 1
+open(path, "w").write("\n".join(lines))' "$commit" "$machine" "$root/bench/RESULTS.md"
 fi
