@@ -20,20 +20,43 @@ std::vector<ArraySpec> Joined(std::vector<ArraySpec> a, std::vector<ArraySpec> b
   return a;
 }
 
-constexpr Int2Request kBinaryRequest{.binary = true};
-
-// What all keep of a search: the multiplier, by its number.
+// What all share: a search keeps the multiplier of each group, by its number; the codes are those of that multiplier.
 class Int2Codec : public GroupCodec {
  public:
   int ChoiceBytes() const final { return 1; }
 
  protected:
-  explicit Int2Codec(std::string method) : GroupCodec(std::move(method), /*version=*/1) {}
+  // k 0: no corrections.
+  Int2Codec(std::string method, int k) : GroupCodec(std::move(method), /*version=*/1), k_(k) {}
+
+  absl::Status CheckGroup(const WeightTile& tile, int lane) const final { return CheckInt2Group(tile, lane); }
+  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
+                  const std::vector<uint8_t*>& arrays, float* sums) const final {
+    Int2Choices found;
+    if (choices == nullptr) {
+      implementation.int2.choose(tile, request_, &found);
+      choices = (k_ == 0 ? found.binary : found.k[0]).multipliers;
+      std::copy_n(Sums(found), tile.lanes, sums);
+    }
+    Int2Tile codes;
+    implementation.int2.encode(tile, choices, &codes);
+    StoreTile(tile, implementation, choices, arrays, &codes);
+  }
+
+  // S of docs/formats.md §7 of this method.
+  virtual const float* Sums(const Int2Choices& found) const = 0;
+  virtual void StoreTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* multipliers,
+                         const std::vector<uint8_t*>& arrays, Int2Tile* codes) const = 0;
+
+  const int k_;
+
+ private:
+  const Int2Request request_{.binary = k_ == 0, .ks = &k_, .k_count = k_ == 0 ? 0 : 1};
 };
 
 class Int2BaseCodec final : public Int2Codec {
  public:
-  Int2BaseCodec() : Int2Codec("int2_base") {}
+  Int2BaseCodec() : Int2Codec("int2_base", 0) {}
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     return 2 * shape.weights() + 16 * shape.groups();
@@ -44,19 +67,11 @@ class Int2BaseCodec final : public Int2Codec {
   std::vector<ArraySpec> IgnoredArrays(const MatrixShape& shape) const override {
     return Int2ResidualArrays(shape, "residual");
   }
-  absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
-  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
-                  const std::vector<uint8_t*>& arrays, float* sums) const override {
-    Int2Choices found;
-    if (choices == nullptr) {
-      implementation.int2.choose(tile, kBinaryRequest, &found);
-      choices = found.binary.multipliers;
-      std::copy_n(found.base_sums, tile.lanes, sums);
-    }
-    Int2Tile codes;
-    implementation.int2.encode(tile, choices, &codes);
-    StoreInt2Base(tile, codes, arrays.data());
-    if (arrays[2] != nullptr) StoreInt2Signs(tile, codes, arrays.data() + 2);
+  const float* Sums(const Int2Choices& found) const override { return found.base_sums; }
+  void StoreTile(const WeightTile& tile, const Implementation&, const uint8_t* /*multipliers*/,
+                 const std::vector<uint8_t*>& arrays, Int2Tile* codes) const override {
+    StoreInt2Base(tile, *codes, arrays.data());
+    if (arrays[2] != nullptr) StoreInt2Signs(tile, *codes, arrays.data() + 2);
   }
   absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
                            float* out) const override {
@@ -66,7 +81,7 @@ class Int2BaseCodec final : public Int2Codec {
 
 class Int2BinaryCodec final : public Int2Codec {
  public:
-  Int2BinaryCodec() : Int2Codec("int2_binary_residual") {}
+  Int2BinaryCodec() : Int2Codec("int2_binary_residual", 0) {}
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     return 3 * shape.weights() + 32 * shape.groups();
@@ -76,19 +91,11 @@ class Int2BinaryCodec final : public Int2Codec {
   std::vector<ArraySpec> Arrays(const MatrixShape& shape) const override {
     return Joined(Int2BaseArrays(shape), Int2ResidualArrays(shape, "residual"));
   }
-  absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
-  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
-                  const std::vector<uint8_t*>& arrays, float* sums) const override {
-    Int2Choices found;
-    if (choices == nullptr) {
-      implementation.int2.choose(tile, kBinaryRequest, &found);
-      choices = found.binary.multipliers;
-      std::copy_n(found.binary.sums, tile.lanes, sums);
-    }
-    Int2Tile codes;
-    implementation.int2.encode(tile, choices, &codes);
-    StoreInt2Base(tile, codes, arrays.data());
-    StoreInt2Signs(tile, codes, arrays.data() + 2);
+  const float* Sums(const Int2Choices& found) const override { return found.binary.sums; }
+  void StoreTile(const WeightTile& tile, const Implementation&, const uint8_t* /*multipliers*/,
+                 const std::vector<uint8_t*>& arrays, Int2Tile* codes) const override {
+    StoreInt2Base(tile, *codes, arrays.data());
+    StoreInt2Signs(tile, *codes, arrays.data() + 2);
   }
   absl::Status DecodeGroup(int group_size, int64_t at, const std::vector<const uint8_t*>& arrays,
                            float* out) const override {
@@ -98,7 +105,7 @@ class Int2BinaryCodec final : public Int2Codec {
 
 class Int2CorrectedCodec final : public Int2Codec {
  public:
-  explicit Int2CorrectedCodec(int k) : Int2Codec(Int2CorrectedMethod(k)), k_(k) {}
+  explicit Int2CorrectedCodec(int k) : Int2Codec(Int2CorrectedMethod(k), k) {}
   int64_t NominalBits(int64_t rows, int64_t cols, int group_size) const override {
     const MatrixShape shape{rows, cols, group_size};
     const int64_t index_bits = std::max(1, static_cast<int>(std::bit_width(static_cast<unsigned>(group_size - 1))));
@@ -118,23 +125,15 @@ class Int2CorrectedCodec final : public Int2Codec {
   }
 
   absl::Status CheckSize(int group_size) const override { return CheckInt2Corrections(k_, group_size); }
-  absl::Status CheckGroup(const WeightTile& tile, int lane) const override { return CheckInt2Group(tile, lane); }
 
-  void EncodeTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* choices,
-                  const std::vector<uint8_t*>& arrays, float* sums) const override {
-    Int2Choices found;
-    if (choices == nullptr) {
-      implementation.int2.choose(tile, request_, &found);
-      choices = found.k[0].multipliers;
-      std::copy_n(found.k[0].sums, tile.lanes, sums);
-    }
-    Int2Tile codes;
-    implementation.int2.encode(tile, choices, &codes);
-    TurnSignsOfZeroGroups(tile, &codes);
-    StoreInt2Base(tile, codes, arrays.data() + kBase);
-    StoreInt2Signs(tile, codes, arrays.data() + kSigns);
+  const float* Sums(const Int2Choices& found) const override { return found.k[0].sums; }
+  void StoreTile(const WeightTile& tile, const Implementation& implementation, const uint8_t* multipliers,
+                 const std::vector<uint8_t*>& arrays, Int2Tile* codes) const override {
+    TurnSignsOfZeroGroups(tile, codes);
+    StoreInt2Base(tile, *codes, arrays.data() + kBase);
+    StoreInt2Signs(tile, *codes, arrays.data() + kSigns);
     Int2Corrections corrections[kTileLanes];
-    implementation.int2.correct(tile, choices, k_, corrections);
+    implementation.int2.correct(tile, multipliers, k_, corrections);
     for (int lane = 0; lane < tile.lanes; ++lane) StoreCorrections(corrections[lane], tile.first + lane, arrays);
   }
 
@@ -177,9 +176,6 @@ class Int2CorrectedCodec final : public Int2Codec {
     for (int i = 0; i < k_; ++i) PutNibble(arrays[kPacked], at * k_ + i, corrections.codes[i]);
     PutFp16(arrays[kScales], at, corrections.scale);
   }
-
-  const int k_;
-  const Int2Request request_{.binary = false, .ks = &k_, .k_count = 1};
 };
 
 }  // namespace
