@@ -2,7 +2,7 @@
 """B23: scoring a model on the CPU against Hugging Face transformers: same tokens, same threads, float32.
 
     make-model --out DIR --layers 8 --vocabulary 32768 --tokenizer tests/testdata/gemma4-tiny
-    ~/.cache/sub1quant/oracle-venv/bin/python bench/quant/eval/transformers_bench.py --model DIR \
+    ~/.cache/sub1quant/torch-venv/bin/python bench/quant/eval/transformers_bench.py --model DIR \
         --scorer build/release/bin/score_bench --threads 2
 
 Needs torch and transformers (scripts/test.sh oracle sets up such a venv). Rounds alternate between both; transformers
