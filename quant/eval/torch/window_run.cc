@@ -18,8 +18,8 @@ namespace {
 // Logits are never whole in memory: a tile is 4 MiB of float32 a thread, two blocks of the head's rows 24 MiB.
 constexpr int64_t kTileRows = 512, kTileVocabulary = 2048;
 constexpr int64_t kHeadRows = kTileVocabulary;
-// Rows of a tile are a multiple of this where the window has as many: oneDNN finds no good blocks for 511 rows and takes
-// 11 % longer than for 512 (14.5 against 13.0 ms a tile on a Zen 5 core).
+// Rows of a tile are a multiple of this where the window has as many: oneDNN finds no good blocks for 511 rows and
+// takes 11 % longer than for 512 (14.5 against 13.0 ms a tile on a Zen 5 core).
 constexpr int64_t kRowMultiple = 16;
 
 // The rows of one window that are predicted from, in pieces of the height of a tile.
