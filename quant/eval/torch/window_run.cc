@@ -19,7 +19,7 @@ namespace {
 constexpr int64_t kTileRows = 512, kTileVocabulary = 2048;
 constexpr int64_t kHeadRows = kTileVocabulary;
 // Rows of a tile are a multiple of this where the window has as many: oneDNN finds no good blocks for 511 rows and
-// takes 11 % longer than for 512 (14.5 against 13.0 ms a tile on a Zen 5 core).
+// takes 11 % longer than for 512 (14.9 against 13.5 ms a tile on a Zen 5 core).
 constexpr int64_t kRowMultiple = 16;
 
 // The rows of one window that are predicted from, in pieces of the height of a tile.
