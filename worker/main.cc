@@ -99,6 +99,7 @@ struct Worker {
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<ModelAccess> models;
   std::unique_ptr<ThreadBudget> cpu;
+  std::unique_ptr<DigestPool> hashes;
   std::unique_ptr<TensorDigests> digests;
   std::unique_ptr<TensorLoader> tensors;
   ChoiceCache choices{kMaxChoiceBytes};
@@ -133,10 +134,11 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   const int threads = options.threads > 0 ? options.threads : AvailableThreads();
   worker.cpu = std::make_unique<ThreadBudget>(threads);
   SUB1QUANT_ASSIGN_OR_RETURN(worker.digests, OpenDigests(options));
-  worker.tensors = std::make_unique<TensorLoader>(*worker.cpu, *worker.digests);
+  worker.hashes = std::make_unique<DigestPool>(*worker.cpu);
+  worker.tensors = std::make_unique<TensorLoader>(*worker.hashes, *worker.digests);
   worker.executors = std::make_unique<TaskExecutors>(
       Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), *worker.device.coder, *worker.cpu,
-                *worker.tensors, worker.choices, options.memory},
+                *worker.hashes, *worker.tensors, worker.choices, options.memory},
       worker.device.torch_name);
 
   const std::string session = options.session.empty() ? worker.ids->NewId() : options.session;
