@@ -179,6 +179,9 @@ TEST_F(ScoreTest, TheMemoryLimitReachesTheScorer) {
   ScoreExecutor executor = Fake(limited);
   ASSERT_TRUE(executor.Execute(Task(0, 1), context_).ok());
   EXPECT_EQ(memory_bytes_, 12345u);
+}
+
+TEST_F(ScoreTest, OnADeviceTheMemoryIsTheDevices) {
   ScoreExecutor on_device = Fake(resources(), {"cuda:1", nullptr, 777, nullptr});
   ASSERT_TRUE(on_device.Execute(Task(0, 1), context_).ok());
   EXPECT_EQ(memory_bytes_, 777u);
@@ -189,11 +192,12 @@ TEST_F(ScoreTest, TheMemoryLimitReachesTheScorer) {
 TEST_F(ScoreTest, ALostDeviceIsToldAtOnce) {
   std::vector<std::string> lost;
   const auto note = [&](const std::string& why) { lost.push_back(why); };
+  absl::Status outcome = absl::UnavailableError("the server is away");
+  while_scoring_ = [&] { return outcome; };
   ScoreExecutor executor = Fake(resources(), {"cuda:0", nullptr, 0, note});
-  while_scoring_ = [] { return absl::UnavailableError("the server is away"); };
   EXPECT_FALSE(executor.Execute(Task(0, 1), context_).ok());
   EXPECT_TRUE(lost.empty());
-  while_scoring_ = [] { return GuardTorch([]() -> absl::Status { throw DeviceFailure("norm", "cudaErrorX"); }); };
+  outcome = GuardTorch([]() -> absl::Status { throw DeviceFailure("norm", "cudaErrorX"); });
   EXPECT_FALSE(executor.Execute(Task(0, 1), context_).ok());
   EXPECT_THAT(lost, ElementsAre(HasSubstr("device lost: kernel 'norm' did not start: cudaErrorX")));
 }
