@@ -38,10 +38,12 @@ absl::StatusOr<uint64_t> OpenTorchDevice(const std::string& name) {
   return GuardTorch([&]() -> absl::StatusOr<uint64_t> {
     SUB1QUANT_RETURN_IF_ERROR(OpenCudaLibraries());
     const at::Device device(name);
-    const auto count = static_cast<int64_t>(at::hasCUDA() ? at::getNumGPUs() : 0);
+    if (!at::hasCUDA()) return absl::InternalError("LibTorch's CUDA libraries were opened too late");
+    const auto count = static_cast<int64_t>(at::getNumGPUs());
     if (!device.is_cuda() || !device.has_index() || device.index() >= count) {
       return absl::FailedPreconditionError(absl::StrCat("LibTorch sees ", count, " CUDA devices, ", name, " is none"));
     }
+    at::globalContext().lazyInitDevice(at::kCUDA);
     // Sums in bfloat16 between the parts of a product would depend on how cuBLAS splits it.
     at::globalContext().setAllowBF16ReductionCuBLAS(false);
     at::globalContext().setFloat32MatmulPrecision("highest");  // no TF32
