@@ -37,12 +37,12 @@ namespace sub1quant {
 namespace {
 
 constexpr int64_t kWindow = 512;
-// As device_run.cc and ScorerOptions have them.
+// As device_run.cc has it.
 constexpr int64_t kTile = 4096;
 
 struct Options {
   std::string model, device = "cuda:0", dtype = "bfloat16", module = DeviceModulePath();
-  int64_t windows = 64, batch_rows = 4096;
+  int64_t windows = 64, batch_rows = ScorerOptions().batch_rows;
   int repeats = 5;
   std::vector<std::string> names;
 };

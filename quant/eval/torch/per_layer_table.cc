@@ -1,7 +1,5 @@
 #include "quant/eval/torch/per_layer_table.h"
 
-#include <ATen/ops/tensor.h>
-
 #include <algorithm>
 
 #include "core/parallel.h"
@@ -43,7 +41,7 @@ PerLayerRows PerLayerTable::Of(const std::vector<int64_t>& ids) const {
   std::vector<int64_t> places;
   places.reserve(ids.size());
   for (const int64_t id : ids) places.push_back(places_.at(id));
-  return {rows_, at::tensor(places).to(rows_.device())};
+  return {rows_, NumbersOn(rows_.device(), places)};
 }
 
 }  // namespace sub1quant

@@ -27,7 +27,7 @@ struct ScorerOptions {
   // Kernels for memory of `device`, which must outlive the scorer; with them, or on a device that is not the CPU,
   // windows are scored in batches (device_run.h). nullptr: LibTorch's operators between the products.
   const ScoreLaunches* launches = nullptr;
-  int64_t batch_rows = 4096;  // of such a batch; losses depend on it
+  int64_t batch_rows = 2048;  // of such a batch, as many as a server's task has at least; losses depend on it
 };
 
 // What replaces the model's own matrices: the float32 reconstruction, rounded to the tensor's dtype, then to the

@@ -6,6 +6,8 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
 #include "quant/eval/torch/guard.h"
@@ -34,14 +36,21 @@ at::Tensor StagingTensor(const std::vector<int64_t>& shape, at::ScalarType type,
   return at::empty(shape, at::TensorOptions().dtype(type).pinned_memory(!device.is_cpu()));
 }
 
+at::Tensor NumbersOn(const at::Device& device, const std::vector<int64_t>& numbers) {
+  const at::Tensor staged = StagingTensor({static_cast<int64_t>(numbers.size())}, at::kLong, device);
+  std::copy(numbers.begin(), numbers.end(), static_cast<int64_t*>(staged.data_ptr()));
+  return staged.to(device, /*non_blocking=*/true);
+}
+
 absl::StatusOr<uint64_t> OpenTorchDevice(const std::string& name) {
   return GuardTorch([&]() -> absl::StatusOr<uint64_t> {
     SUB1QUANT_RETURN_IF_ERROR(OpenCudaLibraries());
     const at::Device device(name);
-    if (!at::hasCUDA()) return absl::InternalError("LibTorch's CUDA libraries were opened too late");
+    if (!at::globalContext().hasCUDART()) return absl::FailedPreconditionError("LibTorch was asked for CUDA too early");
     const auto count = static_cast<int64_t>(at::getNumGPUs());
     if (!device.is_cuda() || !device.has_index() || device.index() >= count) {
-      return absl::FailedPreconditionError(absl::StrCat("LibTorch sees ", count, " CUDA devices, ", name, " is none"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("LibTorch sees ", count, " CUDA devices; ", name, " is not among them"));
     }
     at::globalContext().lazyInitDevice(at::kCUDA);
     // Sums in bfloat16 between the parts of a product would depend on how cuBLAS splits it.

@@ -15,4 +15,7 @@ void* CurrentStream(const at::Device& device);
 // once the copies from it are done: it may be dropped after a copy that nobody waits for.
 at::Tensor StagingTensor(const std::vector<int64_t>& shape, at::ScalarType type, const at::Device& device);
 
+// int64 on `device`; nobody waits for the copy.
+at::Tensor NumbersOn(const at::Device& device, const std::vector<int64_t>& numbers);
+
 }  // namespace sub1quant
