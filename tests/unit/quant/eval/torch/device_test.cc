@@ -217,6 +217,27 @@ TEST_F(DeviceScorer, ALossDependsOnItsWindowAlone) {
   }
 }
 
+// More batches than go through the layers together.
+TEST_F(DeviceScorer, ManyBatches) {
+  const std::vector<Window> windows = Windows(10 * 12, 12);
+  const auto cpu = Scorer::Load(*source_, {}, {.dtype = "float32", .threads = 2}).value();
+  const auto want = cpu->Score(Tokens(), windows, 0, nullptr).value();
+  const auto got = Load("float32", 128)->Score(Tokens(), windows, 0, nullptr).value();
+  ASSERT_EQ(got.size(), 10u);
+  for (size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].index, static_cast<int64_t>(i));
+    EXPECT_NEAR(Loss(got[i]), Loss(want[i]), 2e-5) << i;
+  }
+}
+
+TEST_F(DeviceScorer, StopsWhenItIsTold) {
+  const auto scorer = Load("float32", 128);
+  int calls = 0;
+  EXPECT_TRUE(
+      absl::IsCancelled(scorer->Score(Tokens(), Windows(100, 100), 0, [&](double) { return ++calls < 3; }).status()));
+  EXPECT_EQ(calls, 3);
+}
+
 TEST_F(DeviceScorer, TracesOneSequence) {
   const std::vector<int32_t> ids(Tokens().begin(), Tokens().begin() + 20);
   const auto want = LoadScorer(TinyModelDirectory())->TraceSequence(ids).value();
