@@ -1,6 +1,7 @@
 #include "quant/eval/torch/device_run.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -17,11 +18,10 @@ namespace {
 // Lengths and numbers of targets are rounded up to it: few shapes, and few rows in vain.
 constexpr int64_t kRowStep = 128;
 // Batches that go through the layers together; hidden states, keys, values and rows of per-layer embeddings of eight
-// batches of 2048 rows take 0.6 GB in float32.
+// batches of 2048 rows take 0.6 GB in float32. Longer windows count for more.
 constexpr int64_t kGroupBatches = 8;
-// With 2048 rows a tile of logits is 16 MiB of bfloat16: with its 12 MiB of the head it stays in the second cache of an
-// L4 or H100.
-constexpr int64_t kTileVocabulary = 4096;
+// A tile of logits is 16 MiB of bfloat16: with its 12 MiB of the head it stays in the second cache of an L4 or H100.
+constexpr int64_t kTileRows = 2048, kTileVocabulary = 4096;
 
 int64_t RoundedUp(int64_t count) { return (count + kRowStep - 1) / kRowStep * kRowStep; }
 
@@ -34,6 +34,7 @@ struct DeviceRun::Batch {
   std::vector<WindowWork*> slots;  // null: none
   Sequence sequence;
 
+  int64_t Rows() const { return length * static_cast<int64_t>(slots.size()); }
   int64_t Windows() const {
     return std::count_if(slots.begin(), slots.end(), [](const WindowWork* window) { return window != nullptr; });
   }
@@ -51,10 +52,22 @@ struct DeviceRun::Batch {
   }
 };
 
-// The rows that are predicted from, those of a slot after one another, and their losses.
+// The rows that are predicted from, those of a slot after one another, in pieces of the height of a tile.
 struct DeviceRun::Head {
-  at::Tensor hidden;
-  std::unique_ptr<LossRows> loss;
+  struct Piece {
+    at::Tensor hidden;
+    std::unique_ptr<LossRows> loss;
+  };
+  std::vector<Piece> pieces;
+
+  void Fold(const at::Tensor& rows, int64_t begin) const {
+    for (const Piece& piece : pieces) piece.loss->Fold(Linear(piece.hidden, rows), begin);
+  }
+  at::Tensor Finish() const {
+    std::vector<at::Tensor> losses;
+    for (const Piece& piece : pieces) losses.push_back(piece.loss->Finish());
+    return at::cat(losses);
+  }
 };
 
 std::vector<DeviceRun::Batch> DeviceRun::Batches(std::vector<WindowWork>& windows) const {
@@ -83,9 +96,12 @@ std::vector<DeviceRun::Batch> DeviceRun::Batches(std::vector<WindowWork>& window
 absl::Status DeviceRun::Run(std::vector<WindowWork>& windows) const {
   const c10::InferenceMode inference;
   std::vector<Batch> batches = Batches(windows);
-  for (size_t begin = 0; begin < batches.size(); begin += kGroupBatches) {
-    Batch* const first = batches.data() + begin;
-    SUB1QUANT_RETURN_IF_ERROR(RunGroup(first, first + std::min<size_t>(kGroupBatches, batches.size() - begin)));
+  Batch* const last = batches.data() + batches.size();
+  for (Batch* begin = batches.data(); begin != last;) {
+    Batch* end = begin;
+    for (int64_t rows = 0; end != last && rows < kGroupBatches * batch_rows_; ++end) rows += end->Rows();
+    SUB1QUANT_RETURN_IF_ERROR(RunGroup(begin, end));
+    begin = end;
   }
   return absl::OkStatus();
 }
@@ -145,8 +161,14 @@ DeviceRun::Head DeviceRun::NewHead(const Batch& batch, const at::Tensor& hidden)
     }
   }
   const at::Device device = hidden.device();
-  return {hidden.index_select(0, NumbersOn(device, rows)),
-          operations_.NewLossRows(NumbersOn(device, labels), config_.final_logit_softcapping)};
+  const at::Tensor predicted = hidden.index_select(0, NumbersOn(device, rows)), label = NumbersOn(device, labels);
+  Head head;
+  for (int64_t first = 0; first < label.size(0); first += kTileRows) {
+    const int64_t count = std::min(kTileRows, label.size(0) - first);
+    head.pieces.push_back({predicted.narrow(0, first, count),
+                           operations_.NewLossRows(label.narrow(0, first, count), config_.final_logit_softcapping)});
+  }
+  return head;
 }
 
 absl::Status DeviceRun::RunHead(Batch* begin, Batch* end, const Decoder& decoder) const {
@@ -159,11 +181,11 @@ absl::Status DeviceRun::RunHead(Batch* begin, Batch* end, const Decoder& decoder
     const HeadFetch fetch = weights_.Head(first, std::min(kTileVocabulary, config_.vocab_size - first),
                                           buffers_[static_cast<size_t>(first / kTileVocabulary % 2)]);
     SUB1QUANT_RETURN_IF_ERROR(Fetch(fetch.steps));
-    for (const Head& head : heads) head.loss->Fold(Linear(head.hidden, fetch.rows), first);
+    for (const Head& head : heads) head.Fold(fetch.rows, first);
     SUB1QUANT_RETURN_IF_ERROR(done_(0));
   }
   std::vector<at::Tensor> losses;
-  for (const Head& head : heads) losses.push_back(head.loss->Finish());
+  for (const Head& head : heads) losses.push_back(head.Finish());
   for (Batch* batch = begin; batch != end; ++batch) {
     const at::Tensor of_batch = losses[static_cast<size_t>(batch - begin)].cpu();
     const auto* loss = static_cast<const float*>(of_batch.const_data_ptr());

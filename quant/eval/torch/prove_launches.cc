@@ -38,7 +38,7 @@ class Prover {
   }
 
  private:
-  at::Tensor Random(std::vector<int64_t> shape, double scale) {
+  at::Tensor Random(const std::vector<int64_t>& shape, double scale) {
     return at::randn(shape, generator_, at::TensorOptions(at::kFloat)).mul_(scale).to(dtype_);
   }
 

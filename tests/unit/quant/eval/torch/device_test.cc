@@ -37,7 +37,7 @@ constexpr uint64_t kSlotBytes = 1 << 16;
 class DeviceOperations : public ::testing::TestWithParam<at::ScalarType> {
  protected:
   static at::ScalarType dtype() { return GetParam(); }
-  at::Tensor Random(std::vector<int64_t> shape, double scale = 1) {
+  at::Tensor Random(const std::vector<int64_t>& shape, double scale = 1) {
     return at::randn(shape, generator_, at::TensorOptions(at::kFloat)).mul_(scale).to(dtype());
   }
   // float32: a few units in the last place. bfloat16: one unit of it where a value fell on the other side of a tie.
@@ -217,16 +217,18 @@ TEST_F(DeviceScorer, ALossDependsOnItsWindowAlone) {
   }
 }
 
-// More batches than go through the layers together.
-TEST_F(DeviceScorer, ManyBatches) {
-  const std::vector<Window> windows = Windows(10 * 12, 12);
+// Many batches of one window; one window of more rows than a batch, and than a tile of the head.
+TEST_F(DeviceScorer, ManyBatchesAndLongWindows) {
   const auto cpu = Scorer::Load(*source_, {}, {.dtype = "float32", .threads = 2}).value();
-  const auto want = cpu->Score(Tokens(), windows, 0, nullptr).value();
-  const auto got = Load("float32", 128)->Score(Tokens(), windows, 0, nullptr).value();
-  ASSERT_EQ(got.size(), 10u);
-  for (size_t i = 0; i < got.size(); ++i) {
-    EXPECT_EQ(got[i].index, static_cast<int64_t>(i));
-    EXPECT_NEAR(Loss(got[i]), Loss(want[i]), 2e-5) << i;
+  const auto device = Load("float32", 128);
+  for (const std::vector<Window>& windows : {Windows(10 * 12, 12), Windows(2200, 2200)}) {
+    const auto want = cpu->Score(Tokens(), windows, 0, nullptr).value();
+    const auto got = device->Score(Tokens(), windows, 0, nullptr).value();
+    ASSERT_EQ(got.size(), windows.size());
+    for (size_t i = 0; i < got.size(); ++i) {
+      EXPECT_EQ(got[i].index, static_cast<int64_t>(i));
+      EXPECT_NEAR(Loss(got[i]), Loss(want[i]), 2e-5) << i;
+    }
   }
 }
 
@@ -270,7 +272,7 @@ TEST_F(DeviceScorer, ADeviceThatFailsIsLost) {
 
 TEST(GuardTorch, TellsMemoryFromALostDevice) {
   const auto status_of = [](const std::string& text) {
-    return GuardTorch([&]() -> absl::Status { throw c10::Error({__func__, __FILE__, 1}, text); });
+    return GuardTorch([&]() -> absl::Status { throw c10::Error({"test", __FILE__, 1}, text); });
   };
   EXPECT_TRUE(IsScoringDeviceLost(status_of("CUDA error: an illegal memory access was encountered\nmore")));
   EXPECT_TRUE(IsScoringDeviceLost(status_of("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`")));
