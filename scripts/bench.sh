@@ -56,15 +56,6 @@ prepare_files() {
   "$1/make-model" --layers 8 --out "$model" --tokenizer "$root/tests/testdata/gemma4-tiny" >&2
 }
 
-python_with_torch() {
-  if [ ! -x "$cache/bench-venv/bin/python" ]; then
-    begin "installing PyTorch for the other arm of B3"
-    python3 -m venv "$cache/bench-venv"
-    "$cache/bench-venv/bin/pip" install --quiet torch==2.11.0 numpy --extra-index-url https://download.pytorch.org/whl/cpu >&2
-  fi
-  echo "$cache/bench-venv/bin/python"
-}
-
 llama_version=0.3.36
 llama_quantize() {
   local place="$cache/llama-cpp-python-$llama_version"
@@ -103,7 +94,7 @@ run_peers() {
   [ ${#mine[@]} -gt 0 ] || return 0
   local options=()
   if [ -n "$(chosen B3)" ]; then
-    python="$(python_with_torch)"
+    python="$("$root/scripts/torch-venv.sh")"
     options+=(--python "$python")
   fi
   if [ -n "$(chosen B17)" ]; then

@@ -2,7 +2,7 @@
 """Scoring a model against Hugging Face transformers: same tokens.
 
     make-model --out DIR --layers 8 --vocabulary 32768 --tokenizer tests/testdata/gemma4-tiny
-    ~/.cache/sub1quant/oracle-venv/bin/python bench/quant/eval/transformers_bench.py --model DIR \
+    ~/.cache/sub1quant/torch-venv/bin/python bench/quant/eval/transformers_bench.py --model DIR \
         --scorer build/release/bin/score_bench --threads 2                                            # B23
     python3 bench/quant/eval/transformers_bench.py --model DIR --device cuda:0 --windows 64 \
         --scorer build/cuda-release/bin/score_device_bench [--compile]                                # B11
