@@ -110,8 +110,8 @@ run_gpu() {
     echo "bench.sh gpu: there is no NVIDIA device on this machine (no /dev/nvidiactl, no /dev/dxg): nothing is measured" >&2
     return 3
   fi
+  use_cuda_libtorch  # before: setup.sh takes the folder that it is given
   "$root/scripts/setup.sh" --cuda
-  use_cuda_libtorch
   build_preset cuda-release
   local cuda_bin="$root/build/cuda-release/bin" figures
   prepare_files "$cuda_bin"
