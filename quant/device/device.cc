@@ -151,6 +151,8 @@ class LoadedDevice final : public KernelDevice {
     return ToStatus(device_->Decode(call));
   }
 
+  const ScoreLaunches& score() const override { return device_->score(); }
+
  private:
   struct Closer {
     void operator()(ModuleDevice* device) const { device->Close(); }

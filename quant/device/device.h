@@ -32,6 +32,8 @@ class KernelDevice {
                                                const EncodeOptions& options) = 0;
   // All rows to [rows, cols] of `type`: F32, or BF16 rounded to nearest even.
   virtual absl::Status Decode(const EncodedMatrix& encoded, DType type, void* out) = 0;
+  // The kernels of scoring, for memory that the caller has on this device; unlike the rest, for any thread.
+  virtual const ScoreLaunches& score() const = 0;
 };
 
 bool IsDeviceLost(const absl::Status& status);

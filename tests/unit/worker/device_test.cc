@@ -63,6 +63,8 @@ TEST(Device, AModuleWithADeviceIsTakenAndProven) {
   const auto device = ChooseDevice("auto", CUDA_ON_HOST_MODULES "/right.so", recorder.events());
   ASSERT_TRUE(device.ok()) << device.status();
   EXPECT_EQ(device->description, "cuda:0 (CUDA on host)");
+  EXPECT_EQ(device->torch_name, "cuda:0");
+  EXPECT_NE(device->launches, nullptr);
   EXPECT_THAT(recorder.refused, IsEmpty());
   EXPECT_THAT(
       std::string(ChooseDevice("cuda:1", CUDA_ON_HOST_MODULES "/right.so", recorder.events()).status().message()),
