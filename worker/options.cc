@@ -45,7 +45,7 @@ std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options) {
       ->capture_default_str();
   app->add_option(
          "--stall-seconds", options.stall_seconds,
-         "a task without progress for so long (or three times what is expected of it) ends this process with 75")
+         "a task without a sign of life for so long (or three times what is expected of it) ends this process with 75")
       ->check(CLI::Range(1, 86'400))
       ->capture_default_str();
   app->add_option("--log-format", options.log_format, "text or json")
