@@ -23,7 +23,7 @@ struct Resources {
   // Of which search and pack take what they compute on; scoring runs alone, on all of it.
   ThreadBudget& cpu;
   TensorLoader& tensors;
-  ChoiceCache& choices;  // from search to pack
+  ChoiceCache& choices;       // from search to pack
   uint64_t memory_bytes = 0;  // what scoring may take; 0: what the system says is available
 };
 
