@@ -107,8 +107,8 @@ absl::Status SqliteStore::Win(const AttemptRow& attempt, const std::string& resu
   return stage.done == stage.total ? MarkStageDone(attempt.job, attempt.stage) : absl::OkStatus();
 }
 
-absl::StatusOr<bool> SqliteStore::Complete(const WorkerId& worker, const std::string& lease_id, const std::string& result,
-                                   double seconds) {
+absl::StatusOr<bool> SqliteStore::Complete(const WorkerId& worker, const std::string& lease_id,
+                                           const std::string& result, double seconds) {
   const std::lock_guard<std::mutex> lock(mutex_);
   SUB1QUANT_RETURN_IF_ERROR(Meet(worker, clock_.Now()));
   SUB1QUANT_ASSIGN_OR_RETURN(Transaction transaction, Begin());
@@ -138,7 +138,7 @@ absl::Status SqliteStore::Charge(const AttemptRow& attempt, const absl::Status& 
 }
 
 absl::StatusOr<bool> SqliteStore::Fail(const WorkerId& worker, const std::string& lease_id, const absl::Status& error,
-                               bool final) {
+                                       bool final) {
   if (error.ok()) return absl::InvalidArgumentError("a failure is not OK");
   const std::lock_guard<std::mutex> lock(mutex_);
   SUB1QUANT_RETURN_IF_ERROR(Meet(worker, clock_.Now()));
