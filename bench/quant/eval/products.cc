@@ -46,7 +46,7 @@ void ProductsAlone::Run() const {
 
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
 }
 
 std::vector<int32_t> RandomTokens(int64_t count, int64_t vocabulary) {

@@ -1,6 +1,7 @@
 #include "quant/eval/torch/buffer_pool.h"
 
 #include <c10/core/CPUAllocator.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 #include <map>
@@ -11,6 +12,7 @@ namespace sub1quant {
 namespace {
 
 constexpr size_t kAlignment = 64;  // of the data; the header takes as much
+constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kSmallest = size_t{256} << 10, kLargest = size_t{64} << 20, kGranularity = size_t{64} << 10;
 
 // In front of the data.
@@ -27,7 +29,7 @@ class BufferPool final : public c10::Allocator {
     const size_t capacity = pooled ? (size + kGranularity - 1) / kGranularity * kGranularity : size;
     void* block = pooled ? TakeIdle(capacity) : nullptr;
     if (block == nullptr) {
-      if (posix_memalign(&block, kAlignment, kAlignment + capacity) != 0) throw std::bad_alloc();
+      block = NewBlock(kAlignment + capacity);
       static_cast<Header*>(block)->capacity = pooled ? capacity : 0;
     }
     void* data = static_cast<char*>(block) + kAlignment;
@@ -42,6 +44,14 @@ class BufferPool final : public c10::Allocator {
   }
 
  private:
+  static void* NewBlock(size_t bytes) {
+    const bool large = bytes >= kHugePage;
+    void* block = nullptr;
+    if (posix_memalign(&block, large ? kHugePage : kAlignment, bytes) != 0) throw std::bad_alloc();
+    if (large) madvise(block, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish: without it, small pages
+    return block;
+  }
+
   static void Release(void* data) {
     if (data == nullptr) return;
     void* block = static_cast<char*>(data) - kAlignment;

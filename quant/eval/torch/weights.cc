@@ -10,8 +10,8 @@
 namespace sub1quant {
 namespace {
 
-// Rows that one thread fetches at once.
-constexpr int64_t kFetchElements = int64_t{1} << 20;
+// Elements that one thread fetches at once: at the end of a layer the others wait for the last of them.
+constexpr int64_t kFetchElements = int64_t{1} << 18;
 
 // Rows [first, first + target rows) of `source` → target.
 void AddSteps(const MatrixSource& source, int64_t first, const at::Tensor& target, FetchSteps& steps) {

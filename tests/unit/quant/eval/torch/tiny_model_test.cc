@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "core/file.h"
@@ -140,6 +141,21 @@ TEST(TinyLosses, LongWindowsCrossTheRowTilesOfTheHead) {
     double sum = 0;
     for (size_t v = 0; v < vocabulary; ++v) sum += std::exp(static_cast<double>(logits[t * vocabulary + v]));
     ASSERT_NEAR(trace.nll[t], std::log(sum) - logits[t * vocabulary + static_cast<size_t>(ids[t + 1])], 2e-5) << t;
+  }
+}
+
+// The head multiplies a multiple of 16 rows where the window has them: neighbours of the rows that count may stand in
+// front of them, or behind. The last predictions have the losses that they have among all.
+TEST(TinyLosses, RowsThatOnlyFillABlockDoNotCount) {
+  const auto scorer = LoadScorer(TinyModelDirectory());
+  constexpr int64_t kLength = 100;
+  const std::vector<int32_t> ids(CanonicalTokens().begin(), CanonicalTokens().begin() + kLength);
+  const std::vector<float> all = scorer->TraceSequence(ids).value().nll;
+  for (const int64_t targets : {1, 15, 16, 17, 80, 97, 98, 99}) {
+    const Window window{.begin = 0, .end = kLength, .targets = targets, .weight = 1};
+    const auto scores = scorer->Score(ids, {window}, 0, nullptr).value();
+    const double want = std::accumulate(all.end() - targets, all.end(), 0.0);
+    EXPECT_NEAR(scores[0].nll.ToDouble(), want, 1e-5 * static_cast<double>(targets)) << targets;
   }
 }
 
