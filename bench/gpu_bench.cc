@@ -1,9 +1,9 @@
 // What a GPU does with the codec kernels, each beside a floor in the same run, arms interleaved, medians: run by
 // scripts/bench.sh gpu, prints one JSON object a figure.
 //
-//   B5      search of a matrix that lies in device memory, the published five; other arm: the device copies the same
-//   bytes B7      search from host memory through the pinned buffers; other arm: only the copies B9      decode to
-//   dense bfloat16; other arm: the device copies as many bytes as are read and written
+// * B5: search of a matrix that lies in device memory, the published five; other arm: the device copies the same bytes
+// * B7: search from host memory through the pinned buffers; other arm: only the copies
+// * B9: decode to dense bfloat16; other arm: the device copies as many bytes as are read and written
 #include <cuda_runtime.h>
 
 #include <algorithm>

@@ -44,7 +44,8 @@ int RunClient(int argc, const char* const* argv, Context& context) {
       "Finds for each weight matrix of a model the cheapest format that meets an average of bits per weight,\n"
       "packs the checkpoint and measures what that did to perplexity.",
       "sub1quant");
-  app.set_version_flag("--version", VersionLine("sub1quant", BestImplementation().name), "version, commit, features, instruction set");
+  app.set_version_flag("--version", VersionLine("sub1quant", BestImplementation().name),
+                       "version, commit, features, instruction set");
   app.require_subcommand(1);
   app.footer(kExitCodes);
   AddAllCommands(app, context);

@@ -115,6 +115,7 @@ class LocalRun {
     options.workers = job_.workers;
     options.device = job_.device;
     options.threads = job_.threads;
+    options.memory = job_.memory;
     options.note = [this](const std::string& line) { progress_.Note(line); };
     options.stop = [this] { return interrupt_.requested(); };
     SUB1QUANT_ASSIGN_OR_RETURN(service_, LocalService::Start(context_.environment, std::move(options)));

@@ -2,6 +2,7 @@
 // --server share.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@ struct LocalJob {
   std::string state;
   std::string device = "auto";
   int workers = 0, threads = 0;  // 0: chosen
+  uint64_t memory = 0;           // of each worker's scoring, bytes; 0: chosen
   std::string out;               // "": see default_out
   bool default_out = false;      // sub1quant-out/LABEL where `out` is ""; else no files
   bool force = false;

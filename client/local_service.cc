@@ -168,6 +168,8 @@ absl::StatusOr<std::unique_ptr<LocalService::Child>> LocalService::MakeWorker(in
                        "--name",
                        worker->name,
                        "--parent-death"};
+  if (options_.memory > 0)
+    worker->arguments.insert(worker->arguments.end(), {"--memory", absl::StrCat(options_.memory)});
   return worker;
 }
 

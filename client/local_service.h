@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,7 @@ struct LocalServiceOptions {
   int workers = 0;              // 0: one per GPU, else one
   std::string device = "auto";
   int threads = 0;                               // per worker; 0: what is there, divided among the workers
+  uint64_t memory = 0;                           // per worker, for scoring; 0: what is there
   std::function<void(const std::string&)> note;  // from any thread
   std::function<bool()> stop;                    // asked while the server starts: true gives up
 };

@@ -7,6 +7,12 @@
 
 namespace sub1quant {
 
+// Bytes in memory. Not owned.
+struct ByteSpan {
+  const void* data = nullptr;
+  size_t size = 0;
+};
+
 class Sha256 {
  public:
   Sha256();

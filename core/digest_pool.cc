@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "core/digest.h"
-
 namespace sub1quant {
 namespace {
 
@@ -13,26 +11,49 @@ constexpr size_t kStepBlocks = (size_t{1} << 20) / kSha256BlockBytes;
 
 }  // namespace
 
-std::string DigestPool::Sha256(const void* data, size_t size) {
+std::string DigestPool::Sha256(const std::vector<ByteSpan>& parts) {
   if (!HasSha256Streams()) {
     const ThreadBudget::Grant grant = budget_.Take(1);
-    return Sha256Hex(data, size);
+    class Sha256 whole;
+    for (const ByteSpan& part : parts) whole.Update(part.data, part.size);
+    return whole.HexDigest();
   }
   Request mine;
-  mine.data = static_cast<const uint8_t*>(data);
-  mine.blocks = size / kSha256BlockBytes;
-  if (mine.blocks > 0) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    requests_.push_back(&mine);
-    while (mine.blocks > 0) {
-      if (mine.taken || !MayLead()) {
-        changed_.wait(lock);
-      } else {
-        Lead(mine, lock);
-      }
+  std::array<uint8_t, kSha256BlockBytes> rest{};  // what does not fill a block yet
+  size_t rest_size = 0;
+  for (const ByteSpan& part : parts) {
+    const auto* data = static_cast<const uint8_t*>(part.data);
+    const size_t fill = rest_size == 0 ? 0 : std::min(part.size, rest.size() - rest_size);
+    std::copy_n(data, fill, rest.begin() + static_cast<ptrdiff_t>(rest_size));
+    rest_size += fill;
+    if (rest_size == rest.size()) {
+      mine.data = rest.data();
+      mine.blocks = 1;
+      Hash(mine);
+      rest_size = 0;
+    }
+    if (rest_size > 0) continue;
+    mine.data = data + fill;
+    mine.blocks = (part.size - fill) / kSha256BlockBytes;
+    Hash(mine);
+    rest_size = (part.size - fill) % kSha256BlockBytes;
+    std::copy_n(mine.data, rest_size, rest.begin());
+  }
+  return FinishSha256(mine.stream, rest.data(), rest_size);
+}
+
+void DigestPool::Hash(Request& mine) {
+  if (mine.blocks == 0) return;
+  std::unique_lock<std::mutex> lock(mutex_);
+  mine.taken = false;
+  requests_.push_back(&mine);
+  while (mine.blocks > 0) {
+    if (mine.taken || !MayLead()) {
+      changed_.wait(lock);
+    } else {
+      Lead(mine, lock);
     }
   }
-  return FinishSha256(mine.stream, mine.data, size % kSha256BlockBytes);
 }
 
 // One hashes; another one too once there is enough for both.

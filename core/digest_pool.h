@@ -8,7 +8,9 @@
 #include <deque>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "core/digest.h"
 #include "core/sha256_streams.h"
 #include "core/thread_budget.h"
 
@@ -19,7 +21,9 @@ class DigestPool {
  public:
   explicit DigestPool(ThreadBudget& budget) : budget_(budget) {}
   // 64 hexadecimal digits, as Sha256Hex.
-  std::string Sha256(const void* data, size_t size);
+  std::string Sha256(const void* data, size_t size) { return Sha256(std::vector<ByteSpan>{{data, size}}); }
+  // Of all parts, one after the other.
+  std::string Sha256(const std::vector<ByteSpan>& parts);
 
  private:
   struct Request {
@@ -28,6 +32,8 @@ class DigestPool {
     Sha256Stream stream;
     bool taken = false;  // somebody hashes it now
   };
+  // Until `mine` has no blocks left.
+  void Hash(Request& mine);
   bool MayLead() const;
   // Hashes `mine` and what else waits, until `mine` is done.
   void Lead(Request& mine, std::unique_lock<std::mutex>& lock);

@@ -12,11 +12,15 @@
 #include <cstring>
 
 #include "core/failpoint.h"
+#include "core/heartbeat.h"
 #include "core/random_id.h"
 #include "core/status.h"
 
 namespace sub1quant {
 namespace {
+
+// Of one system call, so that reading a large range from a slow disk gives signs of life.
+constexpr size_t kReadPiece = size_t{64} << 20;
 
 FileIdentity IdentityOf(const struct stat& info) {
   FileIdentity identity;
@@ -72,7 +76,8 @@ ReadableFile::~ReadableFile() { close(descriptor_); }
 absl::Status ReadableFile::ReadAt(uint64_t offset, void* buffer, size_t size) const {
   auto* out = static_cast<char*>(buffer);
   while (size > 0) {
-    const ssize_t got = pread(descriptor_, out, size, static_cast<off_t>(offset));
+    const Heartbeat::Step step;
+    const ssize_t got = pread(descriptor_, out, std::min(size, kReadPiece), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return ErrnoStatus(errno, path_ + ": read at byte " + std::to_string(offset));
     if (got == 0)
@@ -115,6 +120,7 @@ AtomicFile::~AtomicFile() {
 absl::Status AtomicFile::Append(const void* data, size_t size) {
   const auto* in = static_cast<const char*>(data);
   while (size > 0) {
+    const Heartbeat::Step step;
     const ssize_t put = write(descriptor_, in, size);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return ErrnoStatus(errno, "write " + path_);
@@ -128,7 +134,10 @@ absl::Status AtomicFile::Append(const void* data, size_t size) {
 absl::Status AtomicFile::Commit() { return CommitAs(path_); }
 
 absl::Status AtomicFile::CommitAs(const std::string& path) {
-  if (fsync(descriptor_) != 0) return ErrnoStatus(errno, "fsync " + path);
+  {
+    const Heartbeat::Rest rest;
+    if (fsync(descriptor_) != 0) return ErrnoStatus(errno, "fsync " + path);
+  }
   const int descriptor = descriptor_;
   descriptor_ = -1;
   if (close(descriptor) != 0) return ErrnoStatus(errno, "close " + path);

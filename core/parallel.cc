@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/heartbeat.h"
+
 namespace sub1quant {
 
 absl::Status ParallelFor(int threads, int64_t count, const std::function<absl::Status(int64_t)>& body) {
@@ -15,8 +17,10 @@ absl::Status ParallelFor(int threads, int64_t count, const std::function<absl::S
   std::mutex mutex;
   int64_t error_index = count;
   absl::Status error;
-  auto run = [&] {
+  auto run = [&, heartbeat = Heartbeat::OfThread()] {
+    const Heartbeat::Adopt adopt(heartbeat);
     for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
+      const Heartbeat::Step step;
       absl::Status status = body(i);
       if (status.ok()) continue;
       std::lock_guard<std::mutex> lock(mutex);

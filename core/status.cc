@@ -16,7 +16,9 @@ void CheckFailed(const char* file, int line, const char* condition) {
 
 absl::Status Annotate(const absl::Status& status, const std::string& where) {
   if (status.ok()) return status;
-  return absl::Status(status.code(), where + ": " + std::string(status.message()));
+  absl::Status annotated(status.code(), where + ": " + std::string(status.message()));
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { annotated.SetPayload(url, payload); });
+  return annotated;
 }
 
 absl::Status ErrnoStatus(int error_number, const std::string& action) {

@@ -9,7 +9,7 @@
 
 namespace sub1quant {
 
-// `where: message`, code kept. An OK status stays OK.
+// `where: message`, code and payloads kept. An OK status stays OK.
 absl::Status Annotate(const absl::Status& status, const std::string& where);
 
 // Status of a failed system call: ENOENT → NotFound, EACCES/EPERM/EROFS → PermissionDenied, ENOSPC/EDQUOT →

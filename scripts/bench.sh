@@ -5,8 +5,10 @@
 #     files   B4 B4-cold B8          search and pack from file to file
 #     peers   B3 B17                 PyTorch and llama.cpp do the same work (both are installed into ~/.cache/sub1quant)
 #     scoring B22-1 B22-2            perplexity on the CPU against its matrix multiplies alone
-#     gpu     B5 B6 B7 B9            preset cuda-release, on the first NVIDIA device; not with other names
-#   --model DIR                      the model of `files`, `peers` and `scoring`, in one model.safetensors (default: made of random
+#     gpu     B5-B7 B9-B14           preset cuda-release with LibTorch's CUDA libraries (2.5 GB), on the first NVIDIA device; not
+#                                    with other names. B6 and B11 need a python3 with PyTorch for CUDA (B11: and transformers),
+#                                    B12 LLAMA_PERPLEXITY=PROGRAM and LLAMA_GGUF=FILE of the model in BF16
+#   --model DIR                      the model of `files`, `peers`, `scoring` and `gpu`, in one model.safetensors (default: made of random
 #                                    weights, 8 layers of E2B's shapes, in the scratch directory)
 #   --scratch DIR                    a directory on the disk to measure (default: a temporary one)
 #   --json                           one JSON object a figure, nothing else on stdout
@@ -42,7 +44,7 @@ chosen() {
   done
 }
 
-# The scratch directory, removed at the end if it is ours; a model, if there is none.
+# prepare_files BIN: the scratch directory, removed at the end if it is ours; a model, if there is none.
 prepare_files() {
   if [ -z "$scratch" ]; then
     scratch="$(mktemp -d "${TMPDIR:-/tmp}/sub1quant-bench-XXXXXX")"
@@ -51,7 +53,7 @@ prepare_files() {
   [ -z "$model" ] || return 0
   begin "making a model"
   model="$scratch/model"
-  "$bin/make-model" --layers 8 --out "$model" --tokenizer "$root/tests/testdata/gemma4-tiny" >&2
+  "$1/make-model" --layers 8 --out "$model" --tokenizer "$root/tests/testdata/gemma4-tiny" >&2
 }
 
 llama_version=0.3.36
@@ -108,14 +110,17 @@ run_gpu() {
     echo "bench.sh gpu: there is no NVIDIA device on this machine (no /dev/nvidiactl, no /dev/dxg): nothing is measured" >&2
     return 3
   fi
-  "$root/scripts/setup.sh"
+  use_cuda_libtorch  # before: setup.sh takes the folder that it is given
+  "$root/scripts/setup.sh" --cuda
   build_preset cuda-release
+  local cuda_bin="$root/build/cuda-release/bin" figures
+  prepare_files "$cuda_bin"
   begin "measuring on the device"
-  local figures
-  figures="$("$root/build/cuda-release/bin/gpu_bench")"
+  figures="$("$cuda_bin/gpu_bench")"
   echo "$figures"
+  run_gpu_scoring "$cuda_bin"
   if ! python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-    echo "bench.sh gpu: python3 has no PyTorch with CUDA: no B6" >&2
+    echo "bench.sh gpu: python3 has no PyTorch with CUDA: no B6, no B11" >&2
     return 0
   fi
   python3 "$root/bench/pytorch_search.py" --device cuda --rows 12288 --cols 1536 --repeat 6 2>/dev/null | python3 -c '
@@ -124,6 +129,29 @@ ours = [json.loads(line) for line in sys.argv[1].splitlines()]
 ours = next(figure["ours"] for figure in ours if figure["name"] == "B5")
 other = statistics.median([1e3 * float(line) for line in sys.stdin][1:])
 print(json.dumps({"name": "B6", "better": "higher", "ratio": other / ours, "goal": 80, "ours": ours, "other": other, "unit": "ms", "repeats": 5}))' "$figures"
+  if ! python3 -c 'import transformers' 2>/dev/null; then
+    echo "bench.sh gpu: python3 has no transformers: no B11" >&2
+    return 0
+  fi
+  python3 "$root/bench/quant/eval/transformers_bench.py" --model "$model" --device cuda:0 --windows "$gpu_windows" \
+    --scorer "$cuda_bin/score_device_bench" --compile
+}
+
+# run_gpu_scoring BIN: perplexity on the device beside its products alone, llama.cpp, a cold start.
+gpu_windows=64
+run_gpu_scoring() {
+  local figures bench="$root/bench/quant/eval" arms=(--model "$model" --scorer "$1/score_device_bench" --windows "$gpu_windows")
+  figures="$("$1/score_device_bench" --model "$model" --windows "$gpu_windows" B10 B13)"
+  echo "$figures"
+  if [ -n "${LLAMA_PERPLEXITY:-}" ] && [ -n "${LLAMA_GGUF:-}" ]; then
+    python3 "$bench/llama_bench.py" "${arms[@]}" --llama-perplexity "$LLAMA_PERPLEXITY" --gguf "$LLAMA_GGUF" \
+      --text "$root/tests/testdata/wikitext-2/wiki.test.raw"
+  else
+    echo "bench.sh gpu: no B12: LLAMA_PERPLEXITY (llama.cpp's program, built with CUDA) and LLAMA_GGUF (the model in BF16) are not set" >&2
+  fi
+  python3 "$bench/cold_job.py" "${arms[@]}" --warm-seconds "$(python3 -c '
+import json, sys
+print(next(figure["ours"] for figure in map(json.loads, sys.argv[1].splitlines()) if figure["name"] == "B10"))' "$figures")"
 }
 
 if [ "${names[*]}" = gpu ]; then
@@ -132,7 +160,7 @@ if [ "${names[*]}" = gpu ]; then
 else
   "$root/scripts/setup.sh"
   build_preset release
-  [ -z "$(chosen B3 B4 B4-cold B8 B17 B22-1 B22-2)" ] || prepare_files
+  [ -z "$(chosen B3 B4 B4-cold B8 B17 B22-1 B22-2)" ] || prepare_files "$bin"
   begin "measuring"
   results="$(run_search; run_files; run_scoring; run_peers)"
 fi

@@ -35,8 +35,8 @@ class BoundedCache final : public BlobStore {
   BoundedCache(const Clock& clock, std::string directory, uint64_t limit, std::unique_ptr<BlobStore> blobs)
       : clock_(clock), directory_(std::move(directory)), limit_(limit), blobs_(std::move(blobs)) {}
 
-  absl::StatusOr<std::unique_ptr<Writer>> NewWriter() override {
-    SUB1QUANT_ASSIGN_OR_RETURN(std::unique_ptr<Writer> writer, blobs_->NewWriter());
+  absl::StatusOr<std::unique_ptr<Writer>> NewWriter(const std::string& sha256) override {
+    SUB1QUANT_ASSIGN_OR_RETURN(std::unique_ptr<Writer> writer, blobs_->NewWriter(sha256));
     return std::make_unique<CountingWriter>(*this, std::move(writer));
   }
   absl::StatusOr<uint64_t> Size(const std::string& sha256) override { return blobs_->Size(sha256); }

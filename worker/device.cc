@@ -28,7 +28,7 @@ int CudaIndex(const std::string& option) {
   return parsed.ec == std::errc() && parsed.ptr == end && index >= 0 ? index : kNoIndex;
 }
 
-Device Cpu() { return {"cpu", "cpu", NewCpuCoder()}; }
+Device Cpu() { return {"cpu", "cpu", NewCpuCoder(), nullptr}; }
 
 absl::StatusOr<Device> OpenCuda(int index, const std::string& module_path, const DeviceEvents& events) {
   SUB1QUANT_ASSIGN_OR_RETURN(const DeviceLibrary library, DeviceLibrary::Load(module_path));
@@ -40,7 +40,9 @@ absl::StatusOr<Device> OpenCuda(int index, const std::string& module_path, const
   const std::string description = absl::StrCat("cuda:", index, " (", device->facts().name, ")");
   spdlog::info("{}: kernels that agree with the CPU: {} search, {} encode, {} decode; refused: {}", description,
                trust.search.size(), trust.encode.size(), trust.decode.size(), trust.refused.size());
-  return Device{"cpu", description, NewDeviceCoder(std::move(device), std::move(trust), events)};
+  const ScoreLaunches& launches = device->score();
+  return Device{absl::StrCat("cuda:", index), description, NewDeviceCoder(std::move(device), std::move(trust), events),
+                &launches};
 }
 
 }  // namespace

@@ -13,9 +13,10 @@ namespace sub1quant {
 constexpr int kExitDeviceLost = 75;
 
 struct Device {
-  std::string torch_name;   // "cpu": scoring runs on the CPU
+  std::string torch_name;   // "cpu", "cuda:0"
   std::string description;  // for people: "cpu", "cuda:0 (NVIDIA L4)"
   std::unique_ptr<MatrixCoder> coder;
+  const ScoreLaunches* launches = nullptr;  // kernels of scoring, unproven, while `coder` lives; null: the CPU
 };
 
 // Where an installed or built worker has its device module: ../lib/sub1quant beside its own folder.

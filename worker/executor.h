@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "core/heartbeat.h"
 #include "quant/plan/tasks.h"
 
 namespace sub1quant {
@@ -22,9 +23,16 @@ class TaskContext {
 
   // 0 to 1.
   double progress() const { return progress_.load(std::memory_order_relaxed); }
-  void SetProgress(double progress) { progress_.store(progress, std::memory_order_relaxed); }
+  void SetProgress(double progress) {
+    progress_.store(progress, std::memory_order_relaxed);
+    heartbeat_.Beat();
+  }
+  // Of the task's work: the executing thread has it as its own.
+  Heartbeat& heartbeat() { return heartbeat_; }
+  const Heartbeat& heartbeat() const { return heartbeat_; }
 
  private:
+  Heartbeat heartbeat_;
   std::atomic<bool> cancelled_{false};
   std::atomic<double> progress_{0};
 };

@@ -68,8 +68,8 @@ class FullStoreGuard final : public BlobStore {
  public:
   FullStoreGuard(std::unique_ptr<BlobStore> blobs, WorkerMetrics& metrics) : blobs_(std::move(blobs)), room_(metrics) {}
 
-  absl::StatusOr<std::unique_ptr<Writer>> NewWriter() override {
-    absl::StatusOr<std::unique_ptr<Writer>> writer = blobs_->NewWriter();
+  absl::StatusOr<std::unique_ptr<Writer>> NewWriter(const std::string& sha256) override {
+    absl::StatusOr<std::unique_ptr<Writer>> writer = blobs_->NewWriter(sha256);
     if (writer.ok()) return std::make_unique<GuardedWriter>(*std::move(writer), room_);
     room_.Note(writer.status());
     return Passing(writer.status());

@@ -282,6 +282,7 @@ WorkerLoop::Outcome WorkerLoop::ExecuteOne(const Work& work) {
   const SteadyTime begin = parts_.clock.Now();
   if (lease.task.ok()) {
     stall_watch_.Begin({lease.id, lease.description, outcome.stage, lease.expected_seconds, work.context}, begin);
+    const Heartbeat::Adopt adopt(&work.context->heartbeat());
     outcome.result = ExecuteGuarded(parts_.executor, *lease.task, *work.context);
     stall_watch_.End(lease.id);
   }

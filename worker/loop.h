@@ -40,7 +40,7 @@ class WorkerLoop {
     std::chrono::milliseconds acquire_wait{20'000};
     uint64_t jitter_seed = 0;
     int lanes = 1;  // tasks executed beside one another; more than one needs an executor that is thread-safe
-    std::chrono::milliseconds stall_patience = std::chrono::minutes(10);  // see StallWatch
+    std::chrono::milliseconds stall_patience = std::chrono::seconds(60);  // see StallWatch
     // A running task stands still for good, all is reported and released: ends the process.
     std::function<void()> on_stall = [] {};
   };

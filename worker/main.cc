@@ -31,6 +31,7 @@
 #include "worker/bounded_cache.h"
 #include "worker/device.h"
 #include "worker/executors/executors.h"
+#include "worker/executors/score_device.h"
 #include "worker/full_store.h"
 #include "worker/loop.h"
 #include "worker/options.h"
@@ -99,6 +100,7 @@ struct Worker {
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<ModelAccess> models;
   std::unique_ptr<ThreadBudget> cpu;
+  std::unique_ptr<DigestPool> hashes;
   std::unique_ptr<TensorDigests> digests;
   std::unique_ptr<TensorLoader> tensors;
   ChoiceCache choices{kMaxChoiceBytes};
@@ -119,11 +121,11 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
     spdlog::info("metrics on port {}", worker.metrics_server->port());
   }
   const auto refused = [&metrics = worker.metrics()](const KernelRefusal& refusal) {
-    spdlog::error("kernel refused, the CPU is used for it: {} {}: {}", refusal.operation, refusal.method, refusal.why);
+    spdlog::error("kernel refused, it is not used: {} {}: {}", refusal.operation, refusal.method, refusal.why);
     metrics.KernelRefused(refusal.operation, refusal.method);
   };
-  SUB1QUANT_ASSIGN_OR_RETURN(worker.device,
-                             ChooseDevice(options.device, DeviceModulePath(), {refused, ExitForLostDevice}));
+  const DeviceEvents events{refused, ExitForLostDevice};
+  SUB1QUANT_ASSIGN_OR_RETURN(worker.device, ChooseDevice(options.device, DeviceModulePath(), events));
   const std::shared_ptr<grpc::Channel> channel = DialServer(options.server);
   SUB1QUANT_ASSIGN_OR_RETURN(std::unique_ptr<BlobStore> blobs, OpenBlobs(*worker.clock, options, channel));
   // A service waits until a full disk has room again; `sub1quant run` has to say what it would wait for.
@@ -133,11 +135,12 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   const int threads = options.threads > 0 ? options.threads : AvailableThreads();
   worker.cpu = std::make_unique<ThreadBudget>(threads);
   SUB1QUANT_ASSIGN_OR_RETURN(worker.digests, OpenDigests(options));
-  worker.tensors = std::make_unique<TensorLoader>(*worker.cpu, *worker.digests);
+  worker.hashes = std::make_unique<DigestPool>(*worker.cpu);
+  worker.tensors = std::make_unique<TensorLoader>(*worker.hashes, *worker.digests);
   worker.executors = std::make_unique<TaskExecutors>(
       Resources{*worker.clock, *worker.models, *worker.blobs, worker.metrics(), *worker.device.coder, *worker.cpu,
-                *worker.tensors, worker.choices, options.memory},
-      worker.device.torch_name);
+                *worker.hashes, *worker.tensors, worker.choices, options.memory},
+      ChooseScoreDevice(worker.device, events));
 
   const std::string session = options.session.empty() ? worker.ids->NewId() : options.session;
   worker.coordinator =

@@ -25,6 +25,7 @@ std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options) {
       ->check(CLI::Range(1, 4096));
   app->add_option("--memory", options.memory,
                   "what scoring may take, as 3GiB; a larger model is read layer by layer (default: what is available)")
+      ->check(CLI::PositiveNumber)
       ->transform(CLI::AsSizeValue(false));
   app->add_option("--name", options.name, "name in lists and reports (default: host name and process id)");
   app->add_option("--model-root", options.model_roots,
@@ -45,7 +46,7 @@ std::unique_ptr<CLI::App> MakeWorkerApp(WorkerOptions& options) {
       ->capture_default_str();
   app->add_option(
          "--stall-seconds", options.stall_seconds,
-         "a task without progress for so long (or three times what is expected of it) ends this process with 75")
+         "a task without a sign of life for so long (or three times what is expected of it) ends this process with 75")
       ->check(CLI::Range(1, 86'400))
       ->capture_default_str();
   app->add_option("--log-format", options.log_format, "text or json")

@@ -25,7 +25,7 @@ struct WorkerOptions {
   std::string blobs, cache, digests;
   uint64_t cache_size = 0;  // bytes; 0: as large as it gets
   std::string metrics;
-  int drain_seconds = 25, stall_seconds = 600;
+  int drain_seconds = 25, stall_seconds = 60;
   bool trust_model_roots = false, parent_death = false, fail_when_full = false;
   std::string log_format = "text";
 };

@@ -6,6 +6,8 @@
 namespace sub1quant {
 namespace {
 
+using std::chrono::milliseconds;
+
 constexpr double kTimesExpected = 3;
 // Longer than a look can take: a renewal in between has a deadline of 10 s.
 constexpr std::chrono::seconds kGap{30};
@@ -15,9 +17,10 @@ constexpr std::chrono::seconds kGap{30};
 void StallWatch::Begin(Running task, SteadyTime now) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (watched_.empty()) looked_ = now;
-  const double progress = task.context->progress();
+  moved_ = now;
+  const uint64_t beats = task.context->heartbeat().beats();
   const std::string id = task.lease_id;
-  watched_.insert_or_assign(id, Watched{std::move(task), progress, now});
+  watched_.insert_or_assign(id, Watched{std::move(task), beats, now});
 }
 
 void StallWatch::End(const std::string& lease_id) {
@@ -29,19 +32,32 @@ std::optional<StallWatch::Running> StallWatch::Look(SteadyTime now) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto gap = now - looked_ > kGap ? now - looked_ : SteadyTime::duration(0);
   looked_ = now;
+  moved_ = std::min(moved_ + gap, now);
+  milliseconds longest{0};
   for (auto& [id, watched] : watched_) {
-    watched.moved = std::min(watched.moved + gap, now);
-    if (const double progress = watched.task.context->progress(); progress != watched.progress) {
-      watched.progress = progress;
-      watched.moved = now;
-    }
-    if (now - watched.moved >= Limit(watched)) return watched.task;
+    NoteSigns(watched, gap, now);
+    longest = std::max(longest, Limit(watched));
   }
-  return std::nullopt;
+  std::optional<Running> waiting;
+  for (const auto& [id, watched] : watched_) {
+    const bool in_step = watched.task.context->heartbeat().in_step();
+    if (in_step && now - watched.moved >= Limit(watched)) return watched.task;
+    if (!in_step && now - moved_ >= longest) waiting = watched.task;
+  }
+  return waiting;
 }
 
-std::chrono::milliseconds StallWatch::Limit(const Watched& watched) const {
-  const std::chrono::milliseconds expected(static_cast<int64_t>(1000 * kTimesExpected * watched.task.expected_seconds));
+void StallWatch::NoteSigns(Watched& watched, SteadyTime::duration gap, SteadyTime now) {
+  watched.moved = std::min(watched.moved + gap, now);
+  const Heartbeat& heartbeat = watched.task.context->heartbeat();
+  const uint64_t beats = heartbeat.beats();
+  if (beats == watched.beats && !heartbeat.resting()) return;
+  watched.beats = beats;
+  watched.moved = moved_ = now;
+}
+
+milliseconds StallWatch::Limit(const Watched& watched) const {
+  const milliseconds expected(static_cast<int64_t>(1000 * kTimesExpected * watched.task.expected_seconds));
   return std::max(patience_, expected);
 }
 

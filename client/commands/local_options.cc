@@ -36,6 +36,12 @@ void LocalOptions::Add(CLI::App& command) {
   command.add_option("--device", device_, "auto, cpu, cuda or cuda:I")->type_name("NAME")->capture_default_str();
   command.add_option("--threads", threads_, "CPU threads of each worker [those of the machine, divided]")
       ->type_name("N");
+  command
+      .add_option("--memory", memory_,
+                  "what scoring may take in each worker, as 3GiB; a larger model is read layer by layer [what is free]")
+      ->type_name("BYTES")
+      ->check(CLI::PositiveNumber)
+      ->transform(CLI::AsSizeValue(false));
 }
 
 absl::Status LocalOptions::Fill(const Context& context, LocalJob& job) const {
@@ -50,6 +56,7 @@ absl::Status LocalOptions::Fill(const Context& context, LocalJob& job) const {
   job.device = device_;
   job.workers = workers_.value_or(0);
   job.threads = threads_.value_or(0);
+  job.memory = memory_;
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 // Options of the commands that start a private server.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -18,6 +19,7 @@ class LocalOptions {
  private:
   std::string state_, device_ = "auto";
   std::optional<int> workers_, threads_;  // absent: as the machine has
+  uint64_t memory_ = 0;                   // bytes; 0: as the machine has
 };
 
 // {"job", "out"} and the report's own keys, or, with several targets, "reports": {folder: report}.

@@ -76,22 +76,25 @@ class SpoolFile {
 
 class RemoteWriter final : public BlobStore::Writer {
  public:
-  RemoteWriter(transfer::Stub& stub, std::unique_ptr<SpoolFile> spool) : stub_(stub), spool_(std::move(spool)) {}
+  RemoteWriter(transfer::Stub& stub, std::unique_ptr<SpoolFile> spool, std::string sha256)
+      : stub_(stub), spool_(std::move(spool)), sha256_(std::move(sha256)) {}
 
   absl::Status Append(const void* data, size_t size) override {
-    sha_.Update(data, size);
+    if (sha256_.empty()) digest_.Update(data, size);
     return spool_->Append(data, size);
   }
 
   absl::StatusOr<Blob> Commit() override {
     SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, spool_->Finish());
-    return transfer::SendBlob(stub_, sha_.HexDigest(), file->size(), FileSource(*file), {});
+    return transfer::SendBlob(stub_, sha256_.empty() ? digest_.HexDigest() : sha256_, file->size(), FileSource(*file),
+                              {});
   }
 
  private:
   transfer::Stub& stub_;
   std::unique_ptr<SpoolFile> spool_;
-  Sha256 sha_;
+  const std::string sha256_;  // known beforehand, or empty
+  Sha256 digest_;
 };
 
 class RemoteBlobStore final : public BlobStore {
@@ -103,9 +106,9 @@ class RemoteBlobStore final : public BlobStore {
     }
   }
 
-  absl::StatusOr<std::unique_ptr<Writer>> NewWriter() override {
+  absl::StatusOr<std::unique_ptr<Writer>> NewWriter(const std::string& sha256) override {
     SUB1QUANT_ASSIGN_OR_RETURN(std::unique_ptr<SpoolFile> spool, SpoolFile::Create(options_.spool_directory));
-    return std::make_unique<RemoteWriter>(*stub_, std::move(spool));
+    return std::make_unique<RemoteWriter>(*stub_, std::move(spool), sha256);
   }
 
   absl::StatusOr<uint64_t> Size(const std::string& sha256) override {

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "core/heartbeat.h"
 #include "core/status.h"
 #include "proto/channel/channel.h"
 #include "proto/channel/remote_blobs.h"
@@ -49,6 +50,7 @@ absl::Status Fetch(uint64_t size, const std::string& what, const Open& open, con
   uint64_t done = 0;
   int failures = 0;
   while (done < size) {
+    const Heartbeat::Rest rest;  // until the call's deadline
     const std::unique_ptr<grpc::ClientContext> context = NewCall(TimeoutFor(size - done));
     const std::unique_ptr<grpc::ClientReader<Response>> reader = open(context.get(), done);
     const uint64_t before = done;
@@ -63,6 +65,7 @@ absl::Status Fetch(uint64_t size, const std::string& what, const Open& open, con
 
 absl::StatusOr<v1::PutBlobResponse> SendOnce(Stub& stub, const std::string& sha256, uint64_t size, const Source& source,
                                              const std::function<void(uint64_t)>& progress) {
+  const Heartbeat::Rest rest;  // until the call's deadline
   const std::unique_ptr<grpc::ClientContext> context = NewCall(TimeoutFor(size));
   v1::PutBlobResponse response;
   const std::unique_ptr<grpc::ClientWriter<v1::PutBlobRequest>> writer = stub.PutBlob(context.get(), &response);

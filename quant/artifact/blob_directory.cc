@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -72,8 +73,11 @@ class DirectoryWriter : public BlobStore::Writer {
   // `locate` gives the final path of a digest and makes its directory.
   using Locate = std::function<absl::StatusOr<std::string>(const std::string& sha256)>;
 
-  DirectoryWriter(Descriptor file, std::string temporary, Locate locate)
-      : file_(std::move(file)), temporary_(std::move(temporary)), locate_(std::move(locate)) {}
+  DirectoryWriter(Descriptor file, std::string temporary, std::string sha256, Locate locate)
+      : file_(std::move(file)),
+        temporary_(std::move(temporary)),
+        sha256_(std::move(sha256)),
+        locate_(std::move(locate)) {}
   ~DirectoryWriter() override {
     if (!temporary_.empty()) unlink(temporary_.c_str());
   }
@@ -87,7 +91,7 @@ class DirectoryWriter : public BlobStore::Writer {
       in += put;
       left -= static_cast<size_t>(put);
     }
-    digest_.Update(data, size);
+    if (sha256_.empty()) digest_.Update(data, size);
     size_ += size;
     StartWriting();
     return absl::OkStatus();
@@ -96,7 +100,7 @@ class DirectoryWriter : public BlobStore::Writer {
   absl::StatusOr<Blob> Commit() override {
     if (temporary_.empty()) return absl::FailedPreconditionError("blob: committed twice");
     if (fsync(file_.get()) != 0) return ErrnoStatus(errno, "fsync " + temporary_);
-    Blob blob{digest_.HexDigest(), size_};
+    Blob blob{sha256_.empty() ? digest_.HexDigest() : sha256_, size_};
     SUB1QUANT_ASSIGN_OR_RETURN(const std::string path, locate_(blob.sha256));
     SUB1QUANT_RETURN_IF_ERROR(Failpoint("blob.before_rename"));
     if (rename(temporary_.c_str(), path.c_str()) != 0) return ErrnoStatus(errno, "rename to " + path);
@@ -116,7 +120,8 @@ class DirectoryWriter : public BlobStore::Writer {
 
   Descriptor file_;
   std::string temporary_;
-  Locate locate_;
+  const std::string sha256_;  // known beforehand, or empty
+  const Locate locate_;
   Sha256 digest_;
   uint64_t size_ = 0, started_ = 0;
 };
@@ -135,7 +140,8 @@ class BlobDirectory : public BlobStore {
     for (const std::string& name : *names) SweepFile(TemporaryFolder() + "/" + name);
   }
 
-  absl::StatusOr<std::unique_ptr<Writer>> NewWriter() override {
+  absl::StatusOr<std::unique_ptr<Writer>> NewWriter(const std::string& sha256) override {
+    if (!sha256.empty()) SUB1QUANT_RETURN_IF_ERROR(CheckDigest(sha256));
     // Again when another process swept the new file before it was locked, or removed the empty folder.
     for (int attempt = 0; attempt < kCreateAttempts; ++attempt) {
       SUB1QUANT_RETURN_IF_ERROR(MakeDirectoryIn(directory_, "tmp"));
@@ -150,8 +156,8 @@ class BlobDirectory : public BlobStore {
       }
       struct stat info {};
       if (fstat(file.get(), &info) == 0 && info.st_nlink > 0)
-        return std::make_unique<DirectoryWriter>(std::move(file), path,
-                                                 [this](const std::string& sha256) { return Locate(sha256); });
+        return std::make_unique<DirectoryWriter>(std::move(file), path, sha256,
+                                                 [this](const std::string& digest) { return Locate(digest); });
     }
     return absl::UnavailableError(TemporaryFolder() + ": new files vanish at once");
   }
@@ -199,9 +205,26 @@ class BlobDirectory : public BlobStore {
   std::string PathOf(const std::string& sha256) const {
     return flat_ ? directory_ + "/" + sha256 : directory_ + "/" + sha256.substr(0, 2) + "/" + sha256;
   }
-  absl::StatusOr<std::string> Locate(const std::string& sha256) const {
-    if (!flat_) SUB1QUANT_RETURN_IF_ERROR(MakeDirectoryIn(directory_, sha256.substr(0, 2)));
+  absl::StatusOr<std::string> Locate(const std::string& sha256) {
+    if (!flat_) SUB1QUANT_RETURN_IF_ERROR(MakeFanOut());
     return PathOf(sha256);
+  }
+  // All 256 folders at the first blob: one wait for the disk, not one at each new pair of digits.
+  absl::Status MakeFanOut() {
+    const std::lock_guard<std::mutex> lock(fan_out_mutex_);
+    if (has_fan_out_) return absl::OkStatus();
+    bool made = false;
+    for (int byte = 0; byte < 256; ++byte) {
+      const std::string path = absl::StrCat(directory_, "/", absl::Hex(byte, absl::kZeroPad2));
+      if (mkdir(path.c_str(), 0777) == 0) {
+        made = true;
+      } else if (errno != EEXIST) {
+        return ErrnoStatus(errno, "create directory " + path);
+      }
+    }
+    if (made) SUB1QUANT_RETURN_IF_ERROR(SyncDirectory(directory_));
+    has_fan_out_ = true;
+    return absl::OkStatus();
   }
   // To DIR/damaged, so that the digest can be written again; what happened, for the message.
   std::string MoveAside(const std::string& sha256) const {
@@ -212,6 +235,8 @@ class BlobDirectory : public BlobStore {
 
   const std::string directory_;
   const bool flat_;
+  std::mutex fan_out_mutex_;
+  bool has_fan_out_ = false;  // guarded by fan_out_mutex_
   const std::unique_ptr<IdGenerator> ids_ = NewRandomIdGenerator();
 };
 

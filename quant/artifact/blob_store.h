@@ -26,7 +26,8 @@ class BlobStore {
   };
 
   virtual ~BlobStore() = default;
-  virtual absl::StatusOr<std::unique_ptr<Writer>> NewWriter() = 0;
+  // `sha256`: the digest of what will be appended, if the caller has computed it; empty: the writer does.
+  virtual absl::StatusOr<std::unique_ptr<Writer>> NewWriter(const std::string& sha256) = 0;
   // Size, or NotFound.
   virtual absl::StatusOr<uint64_t> Size(const std::string& sha256) = 0;
   // Whole blob, verified against its digest on every read (DataLoss if it does not match, and the damaged file is moved

@@ -24,7 +24,7 @@ std::map<std::string, std::string> Metadata(const std::string& method, int64_t r
 
 }  // namespace
 
-absl::Status WriteBlob(const EncodedMatrix& encoded, const ByteSink& sink) {
+BlobParts EncodedToBlobParts(const EncodedMatrix& encoded) {
   // Wider elements first, so that every array is aligned in a mapped file.
   std::vector<const EncodedArray*> arrays;
   for (const EncodedArray& array : encoded.arrays) arrays.push_back(&array);
@@ -33,20 +33,17 @@ absl::Status WriteBlob(const EncodedMatrix& encoded, const ByteSink& sink) {
   });
   std::vector<SafetensorsEntry> entries;
   for (const EncodedArray* array : arrays) entries.push_back({array->name, array->dtype, array->shape});
-  const std::string header =
+  BlobParts parts;
+  parts.header =
       MakeSafetensorsHeader(entries, Metadata(encoded.method, encoded.rows, encoded.cols, encoded.group_size));
-  SUB1QUANT_RETURN_IF_ERROR(sink(header.data(), header.size()));
-  for (const EncodedArray* array : arrays) SUB1QUANT_RETURN_IF_ERROR(sink(array->bytes.data(), array->bytes.size()));
-  return absl::OkStatus();
+  for (const EncodedArray* array : arrays) parts.arrays.push_back({array->bytes.data(), array->bytes.size()});
+  return parts;
 }
 
 std::string EncodedToBlob(const EncodedMatrix& encoded) {
-  std::string blob;
-  const absl::Status appended = WriteBlob(encoded, [&blob](const void* data, size_t size) {
-    blob.append(static_cast<const char*>(data), size);
-    return absl::OkStatus();
-  });
-  SUB1QUANT_CHECK(appended.ok());
+  const BlobParts parts = EncodedToBlobParts(encoded);
+  std::string blob = parts.header;
+  for (const ByteSpan& array : parts.arrays) blob.append(static_cast<const char*>(array.data), array.size);
   return blob;
 }
 

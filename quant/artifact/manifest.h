@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/digest.h"
 #include "core/exact_sum.h"
 #include "core/json.h"
 #include "quant/artifact/blob_store.h"
@@ -77,8 +78,13 @@ AllocationTotals TotalsOf(const std::vector<ManifestTensor>& tensors, const std:
 // Where bytes go, in order.
 using ByteSink = std::function<absl::Status(const void* data, size_t size)>;
 
-// Encoded matrix ↔ blob bytes. WriteBlob copies no array.
-absl::Status WriteBlob(const EncodedMatrix& encoded, const ByteSink& sink);
+// A blob in parts that lie where they are: the header here, the arrays in the encoded matrix.
+struct BlobParts {
+  std::string header;
+  std::vector<ByteSpan> arrays;
+};
+// Encoded matrix ↔ blob bytes.
+BlobParts EncodedToBlobParts(const EncodedMatrix& encoded);
 std::string EncodedToBlob(const EncodedMatrix& encoded);
 absl::StatusOr<EncodedMatrix> EncodedFromBlob(const std::string& bytes, const ManifestTensor& tensor, int group_size);
 

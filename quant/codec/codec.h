@@ -16,12 +16,21 @@ namespace sub1quant {
 
 struct Implementation;  // quant/codec/implementations.h
 
+// Rows of a matrix that is not in memory. Thread-safe.
+class RowReader {
+ public:
+  virtual ~RowReader() = default;
+  // Rows [first, first + count) to `out`, as MatrixView::data would have them.
+  virtual absl::Status Read(int64_t first, int64_t count, void* out) = 0;
+};
+
 // A matrix [rows, cols] or a block of its rows, row-major, contiguous, in BF16, F16 or F32. Not owned.
 struct MatrixView {
-  const void* data = nullptr;
+  const void* data = nullptr;  // or null: `reader` has the rows
   DType dtype = DType::kBF16;
   int64_t rows = 0;
   int64_t cols = 0;
+  RowReader* reader = nullptr;
 };
 
 // Groups per row: ceil(cols / group_size).

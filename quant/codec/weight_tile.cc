@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/check.h"
 #include "core/parallel.h"
 #include "core/status.h"
 #include "quant/codec/implementations.h"
@@ -31,11 +33,29 @@ float Widened(DType dtype, const uint8_t* source, int i) {
 
 int64_t RowsPerBlock(const MatrixView& matrix) { return std::max<int64_t>(2, kBlockWeights / matrix.cols / 2 * 2); }
 
-// Makes the tiles of one thread. Groups that end before the group size are copied beside zeros first.
+int ElementSize(const MatrixView& matrix) { return matrix.dtype == DType::kF32 ? 4 : 2; }
+
+// The bytes of rows [first, first + count); valid until this thread asks again.
+absl::StatusOr<const uint8_t*> BlockBytes(const MatrixView& matrix, int64_t first, int64_t count) {
+  const int64_t row_bytes = matrix.cols * ElementSize(matrix);
+  if (matrix.data != nullptr) return static_cast<const uint8_t*>(matrix.data) + first * row_bytes;
+  thread_local std::vector<uint8_t> buffer;
+  buffer.resize(std::max(buffer.size(), static_cast<size_t>(count * row_bytes)));
+  SUB1QUANT_RETURN_IF_ERROR(matrix.reader->Read(first, count, buffer.data()));
+  return buffer.data();
+}
+
+// Makes the tiles of a block of rows. Groups that end before the group size are copied beside zeros first.
 class TileReader {
  public:
-  TileReader(const MatrixView& matrix, int group_size, const Implementation& implementation)
-      : matrix_(matrix), element_(matrix.dtype == DType::kF32 ? 4 : 2), implementation_(implementation) {
+  // `bytes`: of the rows from `first_row` on.
+  TileReader(const MatrixView& matrix, const uint8_t* bytes, int64_t first_row, int group_size,
+             const Implementation& implementation)
+      : matrix_(matrix),
+        bytes_(bytes),
+        first_row_(first_row),
+        element_(ElementSize(matrix)),
+        implementation_(implementation) {
     tile_.group_size = group_size;
     tile_.groups_per_row = GroupsPerRow(matrix.cols, group_size);
   }
@@ -56,7 +76,7 @@ class TileReader {
     source_[lane] = kZeros;
     if (lane >= tile_.lanes) return;
     const int64_t column = tile_.index(lane) * tile_.group_size;
-    source_[lane] = static_cast<const uint8_t*>(matrix_.data) + (tile_.row(lane) * matrix_.cols + column) * element_;
+    source_[lane] = bytes_ + ((tile_.row(lane) - first_row_) * matrix_.cols + column) * element_;
     if (matrix_.cols - column >= tile_.group_size) return;
     tile_.real[lane] = static_cast<int>(matrix_.cols - column);
     tile_.padded = true;
@@ -67,6 +87,8 @@ class TileReader {
   }
 
   const MatrixView& matrix_;
+  const uint8_t* const bytes_;
+  const int64_t first_row_;
   const int element_;
   const Implementation& implementation_;
   WeightTile tile_;
@@ -119,6 +141,7 @@ absl::Status CheckShape(int64_t rows, int64_t cols, int group_size) {
 absl::Status CheckMatrix(const MatrixView& matrix, int group_size) {
   SUB1QUANT_RETURN_IF_ERROR(CheckGroupSize(group_size));
   SUB1QUANT_RETURN_IF_ERROR(CheckShape(matrix.rows, matrix.cols, group_size));
+  SUB1QUANT_CHECK(matrix.data != nullptr || matrix.reader != nullptr);
   if (matrix.dtype != DType::kBF16 && matrix.dtype != DType::kF16 && matrix.dtype != DType::kF32)
     return absl::InvalidArgumentError("weights to encode must be BF16, F16 or F32");
   return absl::OkStatus();
@@ -132,11 +155,12 @@ int64_t RowBlockCount(const MatrixView& matrix) {
 absl::Status ForEachTile(const MatrixView& matrix, int group_size, int threads, const Implementation& implementation,
                          const std::function<absl::Status(int64_t block, const WeightTile& tile)>& body) {
   const int64_t block_rows = RowsPerBlock(matrix);
-  return ParallelFor(threads, RowBlockCount(matrix), [&](int64_t block) {
-    TileReader reader(matrix, group_size, implementation);
-    const int64_t groups = GroupsPerRow(matrix.cols, group_size);
-    const int64_t end = std::min(matrix.rows, (block + 1) * block_rows) * groups;
-    for (int64_t first = block * block_rows * groups; first < end; first += kTileLanes) {
+  return ParallelFor(threads, RowBlockCount(matrix), [&](int64_t block) -> absl::Status {
+    const int64_t first_row = block * block_rows, end_row = std::min(matrix.rows, first_row + block_rows);
+    SUB1QUANT_ASSIGN_OR_RETURN(const uint8_t* const bytes, BlockBytes(matrix, first_row, end_row - first_row));
+    TileReader reader(matrix, bytes, first_row, group_size, implementation);
+    const int64_t groups = GroupsPerRow(matrix.cols, group_size), end = end_row * groups;
+    for (int64_t first = first_row * groups; first < end; first += kTileLanes) {
       const int lanes = static_cast<int>(std::min<int64_t>(kTileLanes, end - first));
       SUB1QUANT_RETURN_IF_ERROR(body(block, reader.Read(first, lanes)));
     }

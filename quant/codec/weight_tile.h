@@ -53,7 +53,8 @@ absl::Status CheckShape(int64_t rows, int64_t cols, int group_size);
 
 // Calls body(block, tile) for all groups of the matrix, in order inside a block of rows, blocks spread over `threads`.
 // Blocks have an even number of rows, so each starts on a byte in every array of every format; blocks and tiles depend
-// on the shape only. The first error by block wins. `matrix` and `group_size` have passed CheckMatrix.
+// on the shape only. A block of a matrix that is not in memory is read right before its tiles are made, so that it lies
+// in the cache. The first error by block wins. `matrix` and `group_size` have passed CheckMatrix.
 int64_t RowBlockCount(const MatrixView& matrix);
 absl::Status ForEachTile(const MatrixView& matrix, int group_size, int threads, const Implementation& implementation,
                          const std::function<absl::Status(int64_t block, const WeightTile& tile)>& body);

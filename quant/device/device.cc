@@ -47,6 +47,7 @@ absl::StatusOr<HostMatrix> ToHostMatrix(const MatrixView& matrix, int group_size
   SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, group_size));
   HostMatrix host;
   SUB1QUANT_ASSIGN_OR_RETURN(host.type, ToWeightType(matrix.dtype));
+  SUB1QUANT_CHECK(matrix.data != nullptr);
   host.data = matrix.data;
   host.rows = matrix.rows;
   host.cols = matrix.cols;
@@ -149,6 +150,8 @@ class LoadedDevice final : public KernelDevice {
     call.out = out;
     return ToStatus(device_->Decode(call));
   }
+
+  const ScoreLaunches& score() const override { return device_->score(); }
 
  private:
   struct Closer {

@@ -24,14 +24,16 @@ class KernelDevice {
  public:
   virtual ~KernelDevice() = default;
   virtual DeviceFacts facts() const = 0;
-  // As SearchMatrix. Every method has a kernel (ToKernelMethod), and at most three different K.
+  // As SearchMatrix, of a matrix in memory. Every method has a kernel (ToKernelMethod), and at most three different K.
   virtual absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
                                                            const std::vector<std::string>& methods) = 0;
-  // As Codec::Encode.
+  // As Codec::Encode, of a matrix in memory.
   virtual absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const std::string& method,
                                                const EncodeOptions& options) = 0;
   // All rows to [rows, cols] of `type`: F32, or BF16 rounded to nearest even.
   virtual absl::Status Decode(const EncodedMatrix& encoded, DType type, void* out) = 0;
+  // The kernels of scoring, for memory that the caller has on this device; unlike the rest, for any thread.
+  virtual const ScoreLaunches& score() const = 0;
 };
 
 bool IsDeviceLost(const absl::Status& status);

@@ -8,10 +8,11 @@
 #include <cstdint>
 
 #include "quant/codec/kernel_types.h"
+#include "quant/eval/score_launches.h"
 
 namespace sub1quant {
 
-constexpr uint32_t kDeviceModuleAbi = 1;
+constexpr uint32_t kDeviceModuleAbi = 2;
 constexpr char kDeviceModuleSymbol[] = "Sub1quantDeviceModule";
 
 // Do not renumber.
@@ -97,6 +98,8 @@ class ModuleDevice {
   virtual ModuleResult Search(SearchCall* call) = 0;
   virtual ModuleResult Encode(EncodeCall* call) = 0;
   virtual ModuleResult Decode(const DecodeCall& call) = 0;
+  // For memory that the caller has on this device, from any thread, until Close.
+  virtual const ScoreLaunches& score() const = 0;
 
  protected:
   ~ModuleDevice() = default;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/digest.h"
+#include "core/parallel.h"
 #include "core/status.h"
 #include "quant/codec/codec.h"
 #include "quant/eval/corpus.h"
@@ -91,14 +92,17 @@ class Rules {
   std::vector<Rule> pins_, excludes_;
 };
 
-// Kept matrices are read here and by nobody else: their digests belong to the fingerprint of the model.
+// Kept matrices are read here and by nobody else: their digests belong to the fingerprint of the model. Workers have
+// nothing to do meanwhile.
 absl::Status DigestKept(const TensorInventory& inventory, ModelSource& model, Inspection* inspection) {
   std::map<std::string, const TensorRecord*> records;
   for (const TensorRecord& record : inventory.tensors) records.emplace(record.key, &record);
-  for (KeptTensor& kept : inspection->kept) {
-    SUB1QUANT_ASSIGN_OR_RETURN(kept.tensor_sha256, TensorSha256(model, *records.at(kept.key)));
-  }
-  return absl::OkStatus();
+  std::vector<KeptTensor>& kept = inspection->kept;
+  return ParallelFor(AvailableThreads(), static_cast<int64_t>(kept.size()), [&](int64_t i) -> absl::Status {
+    KeptTensor& tensor = kept[static_cast<size_t>(i)];
+    SUB1QUANT_ASSIGN_OR_RETURN(tensor.tensor_sha256, TensorSha256(model, *records.at(tensor.key)));
+    return absl::OkStatus();
+  });
 }
 
 absl::Status SelectTensors(const JobSpecification& specification, const TensorInventory& inventory,

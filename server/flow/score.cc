@@ -12,12 +12,14 @@ namespace sub1quant {
 namespace {
 
 constexpr double kTaskSeconds = 5;
+// A device scores four windows of 512 tokens in one batch (quant/eval/torch/device_run.h): tasks are multiples of it.
 constexpr int64_t kMinWindows = 4, kMaxWindows = 32;
 
 void PlanProtocol(const ScoreTask& prototype, const Inspection& inspection, int64_t windows,
                   std::vector<PlannedTask>* tasks) {
   const double wanted = kTaskSeconds / std::max(inspection.window_seconds, 1e-6);
-  const int64_t step = std::clamp(static_cast<int64_t>(std::min(wanted, 1e6)), kMinWindows, kMaxWindows);
+  const int64_t step =
+      std::clamp(static_cast<int64_t>(std::min(wanted, 1e6)), kMinWindows, kMaxWindows) / kMinWindows * kMinWindows;
   for (int64_t first = 0; first < windows; first += step) {
     ScoreTask task = prototype;
     task.first = first;

@@ -66,7 +66,7 @@ absl::Status BlobServiceImpl::Put(grpc::ServerContext& call, grpc::ServerReader<
       return absl::OkStatus();
     }
   }
-  SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<BlobStore::Writer> writer, context_.blobs.NewWriter());
+  SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<BlobStore::Writer> writer, context_.blobs.NewWriter(""));
   Sha256 digest;  // before Commit: bytes that are not what was announced must never become a blob
   do {
     digest.Update(request.data());

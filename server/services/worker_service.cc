@@ -113,9 +113,10 @@ absl::Status WorkerServiceImpl::AcceptResult(const v1::CompleteRequest& request)
   if (!task_proto.ParseFromString(payload)) return absl::DataLossError("task in the store");
   SUB1QUANT_ASSIGN_OR_RETURN(const Task task, FromProto(task_proto));
   SUB1QUANT_RETURN_IF_ERROR(CheckResult(task, result, context_.blobs));
-  SUB1QUANT_RETURN_IF_ERROR(context_.store.Complete(worker, request.lease_id(), ToProto(result).SerializeAsString(),
-                                                    std::max(0.0, request.seconds())));
-  metrics_.TaskCompleted(StageOf(task_proto));
+  SUB1QUANT_ASSIGN_OR_RETURN(const bool first,
+                             context_.store.Complete(worker, request.lease_id(), ToProto(result).SerializeAsString(),
+                                                     std::max(0.0, request.seconds())));
+  if (first) metrics_.TaskCompleted(StageOf(task_proto));
   return absl::OkStatus();
 }
 
@@ -135,10 +136,10 @@ grpc::Status WorkerServiceImpl::Fail(grpc::ServerContext* call, const v1::FailRe
     if (code == absl::StatusCode::kOk) return absl::InvalidArgumentError("code: a failure is not OK");
     spdlog::warn("worker {}: task failed: {}", worker.name, Shortened(request->message()));
     const absl::Status error(code, Shortened(context_.paths.Shown(request->message())));
-    const absl::Status status = context_.store.Fail(worker, request->lease_id(), error, IsFinal(code));
-    if (absl::IsFailedPrecondition(status)) metrics_.LostLeaseRejected("fail");
-    if (status.ok()) metrics_.AttemptFailed(GrpcCodeName(static_cast<grpc::StatusCode>(request->code())));
-    return status;
+    const absl::StatusOr<bool> first = context_.store.Fail(worker, request->lease_id(), error, IsFinal(code));
+    if (absl::IsFailedPrecondition(first.status())) metrics_.LostLeaseRejected("fail");
+    if (first.ok() && *first) metrics_.AttemptFailed(GrpcCodeName(static_cast<grpc::StatusCode>(request->code())));
+    return first.status();
   });
 }
 

@@ -107,20 +107,21 @@ absl::Status SqliteStore::Win(const AttemptRow& attempt, const std::string& resu
   return stage.done == stage.total ? MarkStageDone(attempt.job, attempt.stage) : absl::OkStatus();
 }
 
-absl::Status SqliteStore::Complete(const WorkerId& worker, const std::string& lease_id, const std::string& result,
-                                   double seconds) {
+absl::StatusOr<bool> SqliteStore::Complete(const WorkerId& worker, const std::string& lease_id,
+                                           const std::string& result, double seconds) {
   const std::lock_guard<std::mutex> lock(mutex_);
   SUB1QUANT_RETURN_IF_ERROR(Meet(worker, clock_.Now()));
   SUB1QUANT_ASSIGN_OR_RETURN(Transaction transaction, Begin());
   SUB1QUANT_ASSIGN_OR_RETURN(const AttemptRow attempt, FindAttempt(lease_id));
   if (attempt.session != worker.session) return Lost();
-  if (attempt.state == "won" && attempt.result == result) return absl::OkStatus();
+  if (attempt.state == "won" && attempt.result == result) return false;
   if (attempt.state != "active") return Lost();
   SUB1QUANT_RETURN_IF_ERROR(Win(attempt, result, seconds));
   SUB1QUANT_RETURN_IF_ERROR(Failpoint("server.before_complete_commit"));
   SUB1QUANT_RETURN_IF_ERROR(Commit(transaction));
   deadlines_.erase(lease_id);
-  return Failpoint("server.after_complete_commit");
+  SUB1QUANT_RETURN_IF_ERROR(Failpoint("server.after_complete_commit"));
+  return true;
 }
 
 absl::Status SqliteStore::Charge(const AttemptRow& attempt, const absl::Status& error, bool final) {
@@ -136,15 +137,15 @@ absl::Status SqliteStore::Charge(const AttemptRow& attempt, const absl::Status& 
       .status();
 }
 
-absl::Status SqliteStore::Fail(const WorkerId& worker, const std::string& lease_id, const absl::Status& error,
-                               bool final) {
+absl::StatusOr<bool> SqliteStore::Fail(const WorkerId& worker, const std::string& lease_id, const absl::Status& error,
+                                       bool final) {
   if (error.ok()) return absl::InvalidArgumentError("a failure is not OK");
   const std::lock_guard<std::mutex> lock(mutex_);
   SUB1QUANT_RETURN_IF_ERROR(Meet(worker, clock_.Now()));
   SUB1QUANT_ASSIGN_OR_RETURN(Transaction transaction, Begin());
   SUB1QUANT_ASSIGN_OR_RETURN(const AttemptRow attempt, FindAttempt(lease_id));
   if (attempt.session != worker.session) return Lost();
-  if (attempt.state == "failed") return absl::OkStatus();  // its answer was lost
+  if (attempt.state == "failed") return false;  // its answer was lost
   SUB1QUANT_RETURN_IF_ERROR(EndAttempt(lease_id, "failed"));
   SUB1QUANT_RETURN_IF_ERROR(Charge(attempt, error, final));
   SUB1QUANT_RETURN_IF_ERROR(AddEvent(
@@ -152,7 +153,7 @@ absl::Status SqliteStore::Fail(const WorkerId& worker, const std::string& lease_
       absl::StrCat(attempt.description, ": worker ", attempt.worker_name, ": ", std::string(error.message()))));
   SUB1QUANT_RETURN_IF_ERROR(Commit(transaction));
   deadlines_.erase(lease_id);
-  return absl::OkStatus();
+  return true;
 }
 
 absl::StatusOr<int> SqliteStore::Release(const WorkerId& worker, const std::vector<std::string>& lease_ids) {

@@ -62,10 +62,10 @@ class SqliteStore final : public StateStore {
   absl::StatusOr<RenewAnswer> Renew(const WorkerId& worker, const std::vector<std::string>& lease_ids,
                                     SteadyTime now) override;
   absl::StatusOr<std::string> LeasedPayload(const std::string& lease_id) override;
-  absl::Status Complete(const WorkerId& worker, const std::string& lease_id, const std::string& result,
-                        double seconds) override;
-  absl::Status Fail(const WorkerId& worker, const std::string& lease_id, const absl::Status& error,
-                    bool final) override;
+  absl::StatusOr<bool> Complete(const WorkerId& worker, const std::string& lease_id, const std::string& result,
+                                double seconds) override;
+  absl::StatusOr<bool> Fail(const WorkerId& worker, const std::string& lease_id, const absl::Status& error,
+                            bool final) override;
   absl::StatusOr<int> Release(const WorkerId& worker, const std::vector<std::string>& lease_ids) override;
   absl::StatusOr<int> ExpireLeases(SteadyTime now) override;
   absl::StatusOr<std::optional<absl::Status>> FailedTask(const std::string& job) override;

@@ -167,13 +167,14 @@ class StateStore {
                                             SteadyTime now) = 0;
   // The payload of an active lease's task, to check a result against.
   virtual absl::StatusOr<std::string> LeasedPayload(const std::string& lease_id) = 0;
-  virtual absl::Status Complete(const WorkerId& worker, const std::string& lease_id, const std::string& result,
-                                double seconds) = 0;
+  // False: the same completion again, its answer was lost; nothing changes.
+  virtual absl::StatusOr<bool> Complete(const WorkerId& worker, const std::string& lease_id, const std::string& result,
+                                        double seconds) = 0;
   // `final`: trying again cannot help; the job is to fail with this error (see FailedTask). Else the attempt is
-  // charged; the task is quarantined after 3 charged attempts. The same lease's failure again is OK and changes
-  // nothing.
-  virtual absl::Status Fail(const WorkerId& worker, const std::string& lease_id, const absl::Status& error,
-                            bool final) = 0;
+  // charged; the task is quarantined after 3 charged attempts. False: the same lease's failure again; nothing
+  // changes.
+  virtual absl::StatusOr<bool> Fail(const WorkerId& worker, const std::string& lease_id, const absl::Status& error,
+                                    bool final) = 0;
   // Uncharged. Empty: all leases of the session. Returns how many.
   virtual absl::StatusOr<int> Release(const WorkerId& worker, const std::vector<std::string>& lease_ids) = 0;
   // Ends attempts whose time to live is over; returns how many.

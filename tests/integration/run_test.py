@@ -84,6 +84,23 @@ class Run(support.Case):
             self.assertEqual(again["chunk_loss"], report["perplexity"]["quantized"]["chunk_loss"])
             self.assertEqual(again["bos_per_window"], report["perplexity"]["quantized"]["bos_per_window"])
 
+    def test_memory_reaches_the_workers(self):
+        """With a worker that writes its command line down. Read layer by layer, the model has the same losses."""
+        programs = self.directory / "bin"
+        programs.mkdir()
+        shutil.copy(support.BIN / "sub1quant", programs)
+        (programs / "sub1quant-server").symlink_to(support.BIN / "sub1quant-server")
+        worker = programs / "sub1quant-worker"
+        worker.write_text(f"""#!/bin/sh\necho "$@" >> '{self.directory}/arguments'\nexec '{support.BIN}/sub1quant-worker' "$@"\n""")
+        worker.chmod(0o755)
+        arguments = ["evaluate", "--model", support.TINY, "--corpus", support.CORPUS, "--max-chunks", "2", "--json"]
+        done = subprocess.run([programs / "sub1quant", *arguments, "--memory", "1M"], env=self.environment, capture_output=True, text=True,
+                              check=True, cwd=self.directory)
+        self.assertIn("--memory 1048576", (self.directory / "arguments").read_text())
+        other = self.sub1quant(*arguments, "--state", self.directory / "other state")
+        self.assertNotIn("from earlier results", other.stderr)
+        self.assertEqual(*(json.loads(text)["perplexity"]["base"]["chunk_loss"] for text in (done.stdout, other.stdout)))
+
     def test_the_integer_family(self):
         """Searched, packed, scored; the checkpoint gives the same numbers, and the same artifact when it is imported."""
         out = self.directory / "out"

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import threading
-import time
 import urllib.error
 import urllib.request
 
@@ -97,11 +96,17 @@ class Service(support.Case):
         stages = json.loads(self.sub1quant("status", job, "--json").stdout)["stages"]
         self.assertLess(sum(stage["seconds"] for stage in stages), 60)
 
-    def wait_for(self, what):
-        deadline = time.monotonic() + 120
-        while not what():
-            self.assertLess(time.monotonic(), deadline, "nothing happens")
-            time.sleep(0.1)
+    def await_line(self, process, text):
+        """Reads what the process says on stderr up to the line that has `text`."""
+        patience = threading.Timer(120, process.kill)
+        patience.start()
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if text in line:
+                break
+        patience.cancel()
+        self.assertTrue(lines and text in lines[-1], f"not said: {text}\n{''.join(lines)}")
 
     def test_a_worker_whose_task_hangs_ends_with_75_and_the_next_one_does_the_work(self):
         _, metrics = self.start_server()
@@ -128,27 +133,22 @@ class Service(support.Case):
         drain = threading.Thread(target=server.stderr.read, daemon=True)
         drain.start()
         job = json.loads(self.sub1quant("submit", "--model", "models/gemma4-tiny", "--no-eval", "--json").stdout)["job"]
-        self.wait_for(lambda: "running" in self.sub1quant("status", job).stdout)
+        self.await_line(self.start(*self.command("watch", job)), "inspect: done")
         ballast = data / "ballast"
         with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
         worker = self.start_worker("w")
-        lines = []
-        reader = threading.Thread(target=lambda: lines.extend(worker.stderr), daemon=True)
-        reader.start()
-        self.wait_for(lambda: any("no room" in line for line in lines))
-
-        def ready():
-            try:
-                return self.get(metrics, "/readyz").startswith("ok")
-            except urllib.error.HTTPError as error:
-                self.assertEqual(error.code, 503)
-                return False
-        self.wait_for(lambda: not ready())
+        self.await_line(worker, "the server has no room")
+        with self.assertRaises(urllib.error.HTTPError) as refusal:
+            self.get(metrics, "/readyz")
+        self.assertEqual(refusal.exception.code, 503)
+        refusal.exception.close()
         self.assertIn("running", self.sub1quant("status", job).stdout)
         ballast.unlink()
-        self.wait_for(ready)
+        self.await_line(worker, "the server has room again")
+        self.assertEqual(self.get(metrics, "/readyz").strip(), "ok")
+        threading.Thread(target=worker.stderr.read, daemon=True).start()
         self.sub1quant("watch", job)
         text = self.get(metrics, "/metrics")
         self.assertNotIn("sub1quant_attempts_failed_total{", text)

@@ -15,8 +15,8 @@ class FullBlobs final : public BlobStore {
   explicit FullBlobs(BlobStore& blobs) : blobs_(blobs) {}
   std::atomic<bool> full{false};
 
-  absl::StatusOr<std::unique_ptr<Writer>> NewWriter() override {
-    SUB1QUANT_ASSIGN_OR_RETURN(std::unique_ptr<Writer> writer, blobs_.NewWriter());
+  absl::StatusOr<std::unique_ptr<Writer>> NewWriter(const std::string& sha256) override {
+    SUB1QUANT_ASSIGN_OR_RETURN(std::unique_ptr<Writer> writer, blobs_.NewWriter(sha256));
     return std::make_unique<FullWriter>(full, std::move(writer));
   }
   absl::StatusOr<uint64_t> Size(const std::string& sha256) override { return blobs_.Size(sha256); }

@@ -16,7 +16,7 @@ namespace sub1quant {
 
 class TaskExecutors final : public Executor {
  public:
-  TaskExecutors(const Resources& resources, const std::string& device)
+  TaskExecutors(const Resources& resources, const ScoreDevice& device = {})
       : tensors_(resources.tensors),
         search_(resources),
         pack_(resources),

@@ -19,7 +19,7 @@ absl::StatusOr<ExportResult> ExportExecutor::Execute(const ExportTask& task, Tas
   }
   SUB1QUANT_ASSIGN_OR_RETURN(const std::string json, resources_.blobs.Get(task.manifest_sha256));
   SUB1QUANT_ASSIGN_OR_RETURN(const Manifest manifest, ManifestFromJson(json));
-  SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<BlobStore::Writer> writer, resources_.blobs.NewWriter());
+  SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<BlobStore::Writer> writer, resources_.blobs.NewWriter(""));
 
   Run run{task, manifest, context, std::nullopt};
   SUB1QUANT_RETURN_IF_ERROR(WritePt(
@@ -49,11 +49,10 @@ absl::StatusOr<EncodedMatrix> ExportExecutor::EncodeAgain(Run& run, const Manife
   if (record == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat("model changed: tensor '", tensor.key, "' is gone"));
   }
-  SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded loaded,
-                             resources_.tensors.Load(*source, *record, "", run.context));
-  if (loaded.sha256 != tensor.tensor_sha256) {
+  SUB1QUANT_ASSIGN_OR_RETURN(const OpenTensor tensor_now, resources_.tensors.Open(source, *record, "", run.context));
+  if (tensor_now.sha256() != tensor.tensor_sha256) {
     return absl::FailedPreconditionError(absl::StrCat("model changed: tensor '", tensor.key, "' has digest ",
-                                                      loaded.sha256, ", the artifact was made from ",
+                                                      tensor_now.sha256(), ", the artifact was made from ",
                                                       tensor.tensor_sha256));
   }
   const Codec* codec = FindCodec(tensor.method);
@@ -62,7 +61,9 @@ absl::StatusOr<EncodedMatrix> ExportExecutor::EncodeAgain(Run& run, const Manife
   options.group_size = run.manifest.group_size;
   options.threads = resources_.cpu.threads();
   options.keep_ignored_arrays = true;
-  return codec->Encode(loaded.view, options);
+  absl::StatusOr<EncodedMatrix> encoded = codec->Encode(tensor_now.view(), options);
+  if (encoded.ok()) SUB1QUANT_RETURN_IF_ERROR(tensor_now.CheckUnchanged());
+  return encoded;
 }
 
 }  // namespace sub1quant

@@ -26,30 +26,32 @@ absl::StatusOr<PackResult> PackExecutor::Execute(const PackTask& task, TaskConte
 absl::StatusOr<EncodedMatrix> PackExecutor::Encode(const PackTask& task, const Codec& codec, TaskContext& context,
                                                    std::string* tensor_sha256) {
   SUB1QUANT_ASSIGN_OR_RETURN(const std::shared_ptr<ModelSource> source, resources_.models.Open(task.model));
-  SUB1QUANT_ASSIGN_OR_RETURN(const TensorLoader::Loaded tensor,
-                             resources_.tensors.Load(*source, task.tensor, task.file_identity, context));
-  *tensor_sha256 = tensor.sha256;
+  SUB1QUANT_ASSIGN_OR_RETURN(const OpenTensor tensor,
+                             resources_.tensors.Open(source, task.tensor, task.file_identity, context));
+  *tensor_sha256 = tensor.sha256();
   const std::shared_ptr<const KeptChoices> kept =
-      resources_.choices.Find(tensor.sha256, tensor.view, task.group_size, codec);
-  const ThreadBudget::Grant grant = resources_.cpu.Take();
-  SUB1QUANT_RETURN_IF_ERROR(context.Check());
+      resources_.choices.Find(tensor.sha256(), tensor.view(), task.group_size, codec);
   EncodeOptions options;
   options.kept = kept.get();
   options.group_size = task.group_size;
-  options.threads = grant.threads();
-  absl::StatusOr<EncodedMatrix> encoded = resources_.coder.Encode(tensor.view, task.method, options);
+  absl::StatusOr<EncodedMatrix> encoded = [&] {
+    const ThreadBudget::Grant grant = resources_.cpu.Take();
+    options.threads = grant.threads();
+    return resources_.coder.Encode(tensor.view(), task.method, options);
+  }();
   if (!encoded.ok()) return Annotate(encoded.status(), task.tensor.key);
+  SUB1QUANT_RETURN_IF_ERROR(tensor.CheckUnchanged());
   return encoded;
 }
 
 absl::StatusOr<BlobStore::Writer::Blob> PackExecutor::Store(const EncodedMatrix& encoded) {
-  SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<BlobStore::Writer> writer, resources_.blobs.NewWriter());
-  {
-    const ThreadBudget::Grant grant = resources_.cpu.Take(1);
-    SUB1QUANT_RETURN_IF_ERROR(
-        WriteBlob(encoded, [&](const void* data, size_t size) { return writer->Append(data, size); }));
-  }
-  // Waits for the disk, while other tasks compute.
+  const BlobParts blob = EncodedToBlobParts(encoded);
+  std::vector<ByteSpan> parts = {{blob.header.data(), blob.header.size()}};
+  parts.insert(parts.end(), blob.arrays.begin(), blob.arrays.end());
+  // Beside the blobs of other tasks: faster than the writer, which has only this one.
+  const std::string sha256 = resources_.hashes.Sha256(parts);
+  SUB1QUANT_ASSIGN_OR_RETURN(const std::unique_ptr<BlobStore::Writer> writer, resources_.blobs.NewWriter(sha256));
+  for (const ByteSpan& part : parts) SUB1QUANT_RETURN_IF_ERROR(writer->Append(part.data, part.size));
   return writer->Commit();
 }
 

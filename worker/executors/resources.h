@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/clock.h"
+#include "core/digest_pool.h"
 #include "core/thread_budget.h"
 #include "quant/artifact/blob_store.h"
 #include "quant/device/matrix_coder.h"
@@ -22,8 +23,9 @@ struct Resources {
   MatrixCoder& coder;
   // Of which search and pack take what they compute on; scoring runs alone, on all of it.
   ThreadBudget& cpu;
+  DigestPool& hashes;
   TensorLoader& tensors;
-  ChoiceCache& choices;  // from search to pack
+  ChoiceCache& choices;       // from search to pack
   uint64_t memory_bytes = 0;  // what scoring may take; 0: what the system says is available
 };
 

@@ -37,7 +37,7 @@ uint64_t InputTokens(const std::vector<Window>& windows) {
 absl::StatusOr<ScoreResult> ScoreExecutor::Execute(const ScoreTask& task, TaskContext& context) {
   SUB1QUANT_RETURN_IF_ERROR(PrepareTokens(task.tokens_sha256));
   SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<Window> windows, WindowsOf(task, static_cast<int64_t>(tokens_.size())));
-  SUB1QUANT_RETURN_IF_ERROR(Prepare(task));
+  SUB1QUANT_RETURN_IF_ERROR(Reported(Prepare(task)));
   SUB1QUANT_RETURN_IF_ERROR(context.Check());
 
   const SteadyTime begin = resources_.clock.Now();
@@ -46,7 +46,7 @@ absl::StatusOr<ScoreResult> ScoreExecutor::Execute(const ScoreTask& task, TaskCo
         context.SetProgress(done);
         return !context.cancelled();
       });
-  if (!scores.ok()) return scores.status();
+  if (!scores.ok()) return Reported(scores.status());
   if (!loaded_->scorer->in_memory()) {  // the weights were read meanwhile
     SUB1QUANT_RETURN_IF_ERROR(CheckModelIdentity(*loaded_->source, task.model_identity));
   }
@@ -63,6 +63,16 @@ absl::StatusOr<ScoreResult> ScoreExecutor::Execute(const ScoreTask& task, TaskCo
   result.missing = stats.missing;
   result.shape_mismatches = stats.shape_mismatches;
   return result;
+}
+
+absl::Status ScoreExecutor::Reported(const absl::Status& status) const {
+  if (IsScoringDeviceLost(status)) device_.lost(std::string(status.message()));
+  return status;
+}
+
+uint64_t ScoreExecutor::MemoryBytes() const {
+  if (resources_.memory_bytes > 0) return resources_.memory_bytes;
+  return device_.memory_bytes > 0 ? device_.memory_bytes : AvailableMemory();
 }
 
 std::string ScoreExecutor::LoadedModel() const {
@@ -90,9 +100,10 @@ absl::Status ScoreExecutor::Prepare(const ScoreTask& task) {
   }
   ScorerOptions options;
   options.dtype = task.dtype;
-  options.device = device_;
+  options.device = device_.torch_name;
+  options.launches = device_.launches;
   options.threads = resources_.cpu.threads();
-  options.memory_bytes = resources_.memory_bytes > 0 ? resources_.memory_bytes : AvailableMemory();
+  options.memory_bytes = MemoryBytes();
   SUB1QUANT_ASSIGN_OR_RETURN(next->scorer, load_(*next->source, overlay, options));
   // Again: the weights were read in between.
   SUB1QUANT_RETURN_IF_ERROR(CheckModelIdentity(*next->source, task.model_identity));

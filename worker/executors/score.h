@@ -10,6 +10,7 @@
 #include "quant/eval/torch/scorer.h"
 #include "worker/executor.h"
 #include "worker/executors/resources.h"
+#include "worker/executors/score_device.h"
 
 namespace sub1quant {
 
@@ -18,8 +19,8 @@ class ScoreExecutor {
   using LoadScorer = std::function<absl::StatusOr<std::unique_ptr<Scorer>>(
       ModelSource& model, const WeightOverlay& overlay, const ScorerOptions& options)>;
 
-  // `device` as torch names it. `load` is Scorer::Load but in tests.
-  ScoreExecutor(const Resources& resources, std::string device, LoadScorer load = Scorer::Load)
+  // `load` is Scorer::Load but in tests.
+  ScoreExecutor(const Resources& resources, ScoreDevice device, LoadScorer load = Scorer::Load)
       : resources_(resources), device_(std::move(device)), load_(std::move(load)) {}
 
   absl::StatusOr<ScoreResult> Execute(const ScoreTask& task, TaskContext& context);
@@ -36,9 +37,12 @@ class ScoreExecutor {
   };
   absl::Status Prepare(const ScoreTask& task);
   absl::Status PrepareTokens(const std::string& sha256);
+  // `status`, after `lost` of the device has heard of it if it says so.
+  absl::Status Reported(const absl::Status& status) const;
+  uint64_t MemoryBytes() const;
 
   Resources resources_;
-  std::string device_;
+  ScoreDevice device_;
   LoadScorer load_;
   std::unique_ptr<Loaded> loaded_;
   std::string tokens_sha256_;

@@ -1,6 +1,7 @@
 #include "worker/executors/tensor_loader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
@@ -30,6 +31,36 @@ absl::Status CheckMatrix(const TensorRecord& tensor, uint64_t file_size) {
   return absl::OkStatus();
 }
 
+absl::Status ReadWhole(ModelSource& source, const TensorRecord& tensor, const TaskContext& context, char* out) {
+  for (uint64_t done = 0; done < tensor.bytes;) {
+    SUB1QUANT_RETURN_IF_ERROR(context.Check());
+    const uint64_t piece = std::min(kPieceBytes, tensor.bytes - done);
+    SUB1QUANT_RETURN_IF_ERROR(Annotate(source.Read(tensor.file, tensor.offset + done, out + done, piece), tensor.key));
+    done += piece;
+  }
+  return absl::OkStatus();
+}
+
+class FileRows final : public RowReader {
+ public:
+  FileRows(ModelSource& source, TensorRecord tensor, const TaskContext& context)
+      : source_(source), tensor_(std::move(tensor)), row_bytes_(RowBytes(tensor_)), context_(context) {}
+
+  absl::Status Read(int64_t first, int64_t count, void* out) override {
+    SUB1QUANT_RETURN_IF_ERROR(context_.Check());
+    return source_.Read(tensor_.file, tensor_.offset + static_cast<uint64_t>(first) * row_bytes_, out,
+                        static_cast<uint64_t>(count) * row_bytes_);
+  }
+
+ private:
+  static uint64_t RowBytes(const TensorRecord& tensor) { return tensor.bytes / static_cast<uint64_t>(tensor.rows()); }
+
+  ModelSource& source_;
+  const TensorRecord tensor_;
+  const uint64_t row_bytes_;
+  const TaskContext& context_;
+};
+
 }  // namespace
 
 absl::StatusOr<ModelSource::File> CheckFileIdentity(ModelSource& source, const std::string& file,
@@ -44,26 +75,34 @@ absl::StatusOr<ModelSource::File> CheckFileIdentity(ModelSource& source, const s
   return absl::FailedPreconditionError(absl::StrCat("model changed: ", file, " is gone"));
 }
 
-absl::StatusOr<TensorLoader::Loaded> TensorLoader::Load(ModelSource& source, const TensorRecord& tensor,
-                                                        const std::string& identity, const TaskContext& context) {
-  SUB1QUANT_ASSIGN_OR_RETURN(const ModelSource::File file, CheckFileIdentity(source, tensor.file, identity));
+absl::StatusOr<OpenTensor> TensorLoader::Open(std::shared_ptr<ModelSource> source, const TensorRecord& tensor,
+                                              const std::string& identity, const TaskContext& context) {
+  SUB1QUANT_ASSIGN_OR_RETURN(const ModelSource::File file, CheckFileIdentity(*source, tensor.file, identity));
   SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(tensor, file.size));
-  source.WillRead(tensor.file, tensor.offset, tensor.bytes);
-  Loaded loaded;
-  loaded.bytes = buffers_.Borrow(tensor.bytes);
-  for (uint64_t done = 0; done < tensor.bytes;) {
-    SUB1QUANT_RETURN_IF_ERROR(context.Check());
-    const uint64_t piece = std::min(kPieceBytes, tensor.bytes - done);
-    SUB1QUANT_RETURN_IF_ERROR(
-        Annotate(source.Read(tensor.file, tensor.offset + done, loaded.bytes.data() + done, piece), tensor.key));
-    done += piece;
+  // All of it at once: the disk is ahead of whoever waits for a thread or works on the rows before.
+  source->WillRead(tensor.file, tensor.offset, tensor.bytes);
+  OpenTensor open;
+  open.file_ = tensor.file;
+  open.identity_ = file.identity;
+  open.view_ = {nullptr, tensor.dtype, tensor.rows(), tensor.cols()};
+  const auto known = digests_.Find(file.identity, tensor.offset, tensor.bytes);
+  // Elsewhere every read is a request to a server.
+  if (known && !source->LocalPath(tensor.file).empty()) {
+    open.sha256_ = *known;
+    open.reader_ = std::make_unique<FileRows>(*source, tensor, context);
+    open.view_.reader = open.reader_.get();
+  } else {
+    open.bytes_ = buffers_.Borrow(tensor.bytes);
+    SUB1QUANT_RETURN_IF_ERROR(ReadWhole(*source, tensor, context, open.bytes_.data()));
+    SUB1QUANT_RETURN_IF_ERROR(CheckFileIdentity(*source, tensor.file, file.identity).status());
+    open.sha256_ = known ? *known : hashes_.Sha256(open.bytes_.data(), tensor.bytes);
+    if (!known) digests_.Remember(file.identity, tensor.offset, tensor.bytes, open.sha256_);
+    open.view_.data = open.bytes_.data();
   }
-  SUB1QUANT_RETURN_IF_ERROR(CheckFileIdentity(source, tensor.file, file.identity).status());
-  const std::optional<std::string> known = digests_.Find(file.identity, tensor.offset, tensor.bytes);
-  loaded.sha256 = known ? *known : hashes_.Sha256(loaded.bytes.data(), tensor.bytes);
-  if (!known) digests_.Remember(file.identity, tensor.offset, tensor.bytes, loaded.sha256);
-  loaded.view = {loaded.bytes.data(), tensor.dtype, tensor.rows(), tensor.cols()};
-  return loaded;
+  open.source_ = std::move(source);
+  return open;
 }
+
+absl::Status OpenTensor::CheckUnchanged() const { return CheckFileIdentity(*source_, file_, identity_).status(); }
 
 }  // namespace sub1quant

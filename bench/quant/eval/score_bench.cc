@@ -7,8 +7,6 @@
 // Output: one JSON object a line: name, ratio (ours / alone, wall time), cpu_ratio (the same in processor time: what a
 // machine with other work can still tell), goal, better, ours, other, unit, repeats.
 #include <ATen/Parallel.h>
-#include <ATen/ops/randn.h>
-#include <c10/core/InferenceMode.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -16,18 +14,16 @@
 #include <cstdio>
 #include <fstream>
 #include <functional>
-#include <map>
-#include <random>
 #include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "bench/quant/eval/products.h"
 #include "core/check.h"
 #include "core/json.h"
 #include "core/parallel.h"
-#include "quant/eval/torch/linear.h"
 #include "quant/eval/torch/scorer.h"
 #include "quant/model/gemma4_config.h"
 
@@ -53,65 +49,13 @@ Seconds Measure(const std::function<void()>& body) {
   return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), cpu() - before};
 }
 
-// [out, in] of every product of one window with a weight.
-using Shape = std::pair<int64_t, int64_t>;
-std::vector<Shape> Products(const Gemma4Config& config) {
-  const int64_t hidden = config.hidden_size, per_layer = config.hidden_size_per_layer_input;
-  std::vector<Shape> products;
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    const int64_t dim = config.layer_head_dim(layer), width = config.mlp_width(layer);
-    const int64_t q = config.num_attention_heads * dim, kv = config.num_key_value_heads * dim;
-    products.insert(products.end(), {{q, hidden}, {hidden, q}, {width, hidden}, {width, hidden}, {hidden, width}});
-    if (!config.kv_shared(layer)) products.insert(products.end(), {{kv, hidden}, {kv, hidden}});
-    if (per_layer > 0) {
-      products.insert(products.end(), {{per_layer, hidden}, {per_layer, hidden}, {hidden, per_layer}});
-    }
-  }
-  constexpr int64_t kTile = 2048;
-  for (int64_t first = 0; first < config.vocab_size; first += kTile) {
-    products.emplace_back(std::min(kTile, config.vocab_size - first), hidden);
-  }
-  return products;
-}
-
-class Products32 {
- public:
-  explicit Products32(const Gemma4Config& config) : products_(Products(config)) {
-    const c10::InferenceMode inference;
-    for (const Shape& shape : products_) {
-      at::Tensor& weight = weights_[shape];
-      if (!weight.defined()) weight = at::randn({shape.first, shape.second});
-      at::Tensor& input = inputs_[shape.second];
-      if (!input.defined()) input = at::randn({kWindow, shape.second});
-    }
-  }
-
-  void Run(int threads, int64_t windows) const {
-    const auto window = [&](int64_t) {
-      const c10::InferenceMode inference;
-      at::init_num_threads();
-      for (const Shape& shape : products_) Linear(inputs_.at(shape.second), weights_.at(shape));
-      return absl::OkStatus();
-    };
-    SUB1QUANT_CHECK(ParallelFor(threads, windows, window).ok());
-  }
-
- private:
-  std::vector<Shape> products_;
-  std::map<Shape, at::Tensor> weights_;
-  std::map<int64_t, at::Tensor> inputs_;
-};
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
-}
-
-std::vector<int32_t> RandomTokens(int64_t count, int64_t vocabulary) {
-  std::mt19937_64 generator(1);
-  std::vector<int32_t> tokens(static_cast<size_t>(count));
-  for (int32_t& token : tokens) token = static_cast<int32_t>(generator() % static_cast<uint64_t>(vocabulary));
-  return tokens;
+// The products of `windows` windows, one window a thread.
+void RunProducts(const ProductsAlone& products, int threads, int64_t windows) {
+  SUB1QUANT_CHECK(ParallelFor(threads, windows, [&](int64_t) {
+                    at::init_num_threads();
+                    products.Run();
+                    return absl::OkStatus();
+                  }).ok());
 }
 
 int Run(const std::string& directory, int64_t count, int repeats, const std::vector<std::string>& names) {
@@ -121,7 +65,7 @@ int Run(const std::string& directory, int64_t count, int repeats, const std::vec
   const Gemma4Config config = ParseGemma4Config(ReadModelFile(**model, "config.json", 1 << 24).value()).value();
   const std::vector<int32_t> tokens = RandomTokens(count * kWindow, config.vocab_size);
   const std::vector<Window> windows = PlanPublished(count * kWindow, kWindow, kWindow, 0).value();
-  const Products32 products(config);
+  const ProductsAlone products(config, kWindow, /*tile=*/2048, at::kFloat);
   for (const int threads : {1, 2}) {
     const std::string name = "B22-" + std::to_string(threads);
     if (!names.empty() && std::find(names.begin(), names.end(), name) == names.end()) continue;
@@ -130,7 +74,7 @@ int Run(const std::string& directory, int64_t count, int repeats, const std::vec
     std::vector<double> ratios, cpu_ratios, ours, alone;
     for (int repeat = 0; repeat <= repeats; ++repeat) {
       const Seconds score = Measure([&] { SUB1QUANT_CHECK(scorer->Score(tokens, windows, 0, nullptr).ok()); });
-      const Seconds multiply = Measure([&] { products.Run(threads, count); });
+      const Seconds multiply = Measure([&] { RunProducts(products, threads, count); });
       if (repeat == 0) continue;  // warms both
       ratios.push_back(score.wall / multiply.wall);
       cpu_ratios.push_back(score.cpu / multiply.cpu);

@@ -9,6 +9,7 @@
 #include "quant/codec/integer_group/integer_cuda.h"
 #include "quant/device/cuda/handles.h"
 #include "quant/device/cuda/row_pipeline.h"
+#include "quant/device/cuda/score_launches.h"
 #include "quant/device/kernel_arrays.h"
 
 namespace sub1quant {
@@ -80,7 +81,7 @@ Int2Arrays Int2Places(std::vector<uint8_t*> arrays) {
 class CudaDevice final : public ModuleDevice {
  public:
   CudaDevice(int index, const DeviceFacts& facts, size_t slot_bytes)
-      : index_(index), facts_(facts), pipeline_(slot_bytes) {}
+      : index_(index), facts_(facts), score_(index, MaxBlocks()), pipeline_(slot_bytes) {}
 
   void Close() override { delete this; }
   DeviceFacts facts() const override { return facts_; }
@@ -94,13 +95,13 @@ class CudaDevice final : public ModuleDevice {
   ModuleResult Decode(const DecodeCall& call) override {
     return Guarded(ModuleCode::kLost, [&] { return RunDecode(call); });
   }
+  const ScoreLaunches& score() const override { return score_; }
 
  private:
   ~CudaDevice() = default;
 
-  Launch LaunchIn(cudaStream_t stream) const {
-    return {stream, kBlocksPerMultiprocessor * static_cast<unsigned>(facts_.multiprocessors)};
-  }
+  unsigned MaxBlocks() const { return kBlocksPerMultiprocessor * static_cast<unsigned>(facts_.multiprocessors); }
+  Launch LaunchIn(cudaStream_t stream) const { return {stream, MaxBlocks()}; }
 
   // Streams `matrix` through start(weights, block), then gives what the kernels reported.
   template <typename Start>
@@ -214,6 +215,7 @@ class CudaDevice final : public ModuleDevice {
 
   int index_;
   DeviceFacts facts_;
+  CudaScoreLaunches score_;
   RowPipeline pipeline_;
 };
 

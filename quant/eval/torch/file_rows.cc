@@ -20,15 +20,16 @@ absl::StatusOr<std::unique_ptr<FileRows>> FileRows::Open(ModelSource& model, con
   return rows;
 }
 
-absl::Status FileRows::Read(uint64_t offset, void* buffer, size_t size) const {
+absl::Status FileRows::ReadBytes(uint64_t offset, void* buffer, size_t size) const {
   if (file_ != nullptr) return file_->ReadAt(offset, buffer, size);
   return model_->Read(record_.file, offset, buffer, size);
 }
 
-absl::StatusOr<at::Tensor> FileRows::Gather(const std::vector<int64_t>& ids, int64_t first, int64_t count,
-                                            const at::TensorOptions& options) const {
-  SUB1QUANT_CHECK(first >= 0 && count >= 0 && first + count <= record_.cols());
-  const at::Tensor rows = at::empty({static_cast<int64_t>(ids.size()), count}, stored_);
+absl::Status FileRows::Read(const std::vector<int64_t>& ids, int64_t first, const at::Tensor& rows) const {
+  const int64_t count = rows.size(1);
+  SUB1QUANT_CHECK(first >= 0 && first + count <= record_.cols());
+  SUB1QUANT_CHECK(rows.is_cpu() && rows.is_contiguous() && rows.scalar_type() == stored_ &&
+                  rows.size(0) == static_cast<int64_t>(ids.size()));
   const auto element = static_cast<uint64_t>(DTypeSize(record_.dtype));
   const auto row_bytes = static_cast<uint64_t>(record_.cols()) * element;
   const auto part_bytes = static_cast<uint64_t>(count) * element;
@@ -37,10 +38,17 @@ absl::StatusOr<at::Tensor> FileRows::Gather(const std::vector<int64_t>& ids, int
     SUB1QUANT_CHECK(id >= 0 && id < record_.rows());
     const uint64_t offset =
         record_.offset + static_cast<uint64_t>(id) * row_bytes + static_cast<uint64_t>(first) * element;
-    absl::Status status = Read(offset, out, part_bytes);
+    absl::Status status = ReadBytes(offset, out, part_bytes);
     if (!status.ok()) return Annotate(status, absl::StrCat("row ", id, " of tensor '", record_.key, "'"));
     out += part_bytes;
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<at::Tensor> FileRows::Gather(const std::vector<int64_t>& ids, int64_t first, int64_t count,
+                                            const at::TensorOptions& options) const {
+  const at::Tensor rows = at::empty({static_cast<int64_t>(ids.size()), count}, stored_);
+  SUB1QUANT_RETURN_IF_ERROR(Read(ids, first, rows));
   return rows.to(options);
 }
 

@@ -22,14 +22,19 @@ class FileRows {
   // object.
   static absl::StatusOr<std::unique_ptr<FileRows>> Open(ModelSource& model, const TensorRecord& record);
 
-  // Columns [first, first + count) of the rows `ids`, in `options`. Every id is inside the table.
+  at::ScalarType stored() const { return stored_; }
+  int64_t cols() const { return record_.cols(); }
+  // Columns of the rows `ids` from `first` on, as many as `rows` has: contiguous, on the CPU, of the stored type. Every
+  // id is inside the table.
+  absl::Status Read(const std::vector<int64_t>& ids, int64_t first, const at::Tensor& rows) const;
+  // Columns [first, first + count) of the rows `ids`, in `options`.
   absl::StatusOr<at::Tensor> Gather(const std::vector<int64_t>& ids, int64_t first, int64_t count,
                                     const at::TensorOptions& options) const;
 
  private:
   FileRows(TensorRecord record, at::ScalarType stored) : record_(std::move(record)), stored_(stored) {}
 
-  absl::Status Read(uint64_t offset, void* buffer, size_t size) const;
+  absl::Status ReadBytes(uint64_t offset, void* buffer, size_t size) const;
 
   TensorRecord record_;
   at::ScalarType stored_;

@@ -66,15 +66,21 @@ at::Tensor Decoder::Norm(const at::Tensor& x, const at::Tensor& weight) const {
 }
 
 RopeTable Decoder::Rope(bool full, const Sequence& sequence) const {
-  const auto length = static_cast<int64_t>(sequence.ids.size());
+  const int64_t length = static_cast<int64_t>(sequence.ids.size()) / sequence.windows;
   return {rope_[full].cos.narrow(0, 0, length), rope_[full].sin.narrow(0, 0, length)};
+}
+
+at::Tensor Decoder::Heads(const at::Tensor& rows, int64_t heads, int64_t dim, const Sequence& sequence) {
+  if (sequence.windows == 1) return rows.view({rows.size(0), heads, dim});
+  return rows.view({sequence.windows, rows.size(0) / sequence.windows, heads, dim});
 }
 
 at::Tensor Decoder::Attention(int64_t layer, const LayerMatrices& matrices, const at::Tensor& h, Sequence& sequence,
                               const Observer& observer) const {
   const bool full = config_.full_attention[layer];
-  const int64_t length = h.size(0), heads = config_.num_attention_heads, dim = config_.layer_head_dim(layer);
-  at::Tensor q = Norm(Linear(h, matrices.q_proj).view({length, heads, dim}), weights_.norms(layer).q);
+  const int64_t length = h.size(0) / sequence.windows, heads = config_.num_attention_heads;
+  at::Tensor q =
+      Norm(Heads(Linear(h, matrices.q_proj), heads, config_.layer_head_dim(layer), sequence), weights_.norms(layer).q);
   q = operations_.Rope(q, Rope(full, sequence));
   Observe(observer, layer, ".q", q);
   Sequence::KeysValues& shared = sequence.keys_values[full];
@@ -93,9 +99,9 @@ at::Tensor Decoder::Attention(int64_t layer, const LayerMatrices& matrices, cons
 
 Sequence::KeysValues Decoder::MakeKeysValues(int64_t layer, const LayerMatrices& matrices, const at::Tensor& h,
                                              const Sequence& sequence) const {
-  const std::vector<int64_t> shape = {h.size(0), config_.num_key_value_heads, config_.layer_head_dim(layer)};
-  const at::Tensor keys = Norm(Linear(h, matrices.k_proj).view(shape), weights_.norms(layer).k);
-  const at::Tensor values = Norm(Linear(h, matrices.v_proj).view(shape), at::Tensor());
+  const int64_t heads = config_.num_key_value_heads, dim = config_.layer_head_dim(layer);
+  const at::Tensor keys = Norm(Heads(Linear(h, matrices.k_proj), heads, dim, sequence), weights_.norms(layer).k);
+  const at::Tensor values = Norm(Heads(Linear(h, matrices.v_proj), heads, dim, sequence), at::Tensor());
   return {operations_.Rope(keys, Rope(config_.full_attention[layer], sequence)), values};
 }
 
@@ -109,7 +115,12 @@ absl::StatusOr<at::Tensor> Decoder::PerLayerInput(int64_t layer, const LayerMatr
   const double context_scale = 1 / std::sqrt(static_cast<double>(config_.hidden_size));
   const double token_scale =
       RoundedTo(std::sqrt(static_cast<double>(config_.hidden_size_per_layer_input)), weights_.types().compute);
-  SUB1QUANT_ASSIGN_OR_RETURN(const at::Tensor tokens, weights_.PerLayerTokens(layer, sequence.ids));
+  at::Tensor tokens;
+  if (sequence.per_layer.defined()) {
+    tokens = weights_.PerLayerTokens(layer, sequence.per_layer);
+  } else {
+    SUB1QUANT_ASSIGN_OR_RETURN(tokens, weights_.PerLayerTokens(layer, sequence.ids));
+  }
   return operations_.PerLayerInput(Linear(sequence.embedded, matrices.per_layer_model_projection), tokens,
                                    weights_.per_layer_projection_norm(), config_.rms_norm_eps, context_scale,
                                    token_scale);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "quant/eval/score_launches.h"
 #include "quant/eval/torch/rope.h"
 
 namespace sub1quant {
@@ -22,7 +23,7 @@ class LossRows {
   // logits: [rows, count] as the product gives them, of entries [begin, begin + count). Soft-capped here, every step
   // rounded to the compute type.
   virtual void Fold(const at::Tensor& logits, int64_t begin) = 0;
-  // -ln p of each row's label, float32 [rows] on the CPU, once every tile was folded.
+  // -ln p of each row's label, float32 [rows] where the logits are, once every tile was folded.
   virtual at::Tensor Finish() = 0;
 };
 
@@ -45,10 +46,10 @@ class Operations {
   // (RmsNorm(context · context_scale) + tokens · token_scale) / √2; may reuse context.
   virtual at::Tensor PerLayerInput(at::Tensor context, const at::Tensor& tokens, const at::Tensor& weight, double eps,
                                    double context_scale, double token_scale) const = 0;
-  // x: [T, heads, head_dim]; may reuse it.
+  // x: [T, heads, head_dim]; may reuse it. Here and in Attention all but NewCpuOperations also take [windows, T, …].
   virtual at::Tensor Rope(at::Tensor x, const RopeTable& table) const = 0;
   // q: [T, nq, d]; k, v: [T, nkv, d]. Query head a reads key head a / (nq / nkv); scale 1; position p sees the last
-  // `window` positions up to itself. Result [T, nq · d].
+  // `window` positions up to itself. Result [T, nq · d], or that of one window after another.
   virtual at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t window) const = 0;
   // Logits as LossRows sees them, float32.
   virtual at::Tensor SoftCapped(const at::Tensor& logits, std::optional<double> cap) const = 0;
@@ -58,6 +59,10 @@ class Operations {
 
 // LibTorch's operators, for any device and compute type; the oracle of the others.
 std::unique_ptr<Operations> NewTorchOperations();
+// The device module's kernels, for tensors of `dtype` in memory that `launches` is for, float32 or bfloat16. Work is
+// put into LibTorch's current stream; a kernel that does not start throws DeviceFailure. `launches` must outlive the
+// result.
+std::unique_ptr<Operations> NewDeviceOperations(const ScoreLaunches& launches, at::ScalarType dtype);
 // Fused loops for CPU tensors of `dtype`, float32 or bfloat16.
 std::unique_ptr<Operations> NewCpuOperations(at::ScalarType dtype);
 

@@ -37,7 +37,7 @@ class TorchLossRows : public LossRows {
     const at::Tensor inside = labels_.ge(begin).logical_and_(labels_.lt(begin + count));
     target_ = at::where(inside, z.gather(1, column.unsqueeze(1)).squeeze(1), target_);
   }
-  at::Tensor Finish() override { return at::stack(log_sums_, 1).logsumexp(1).sub_(target_).cpu(); }
+  at::Tensor Finish() override { return at::stack(log_sums_, 1).logsumexp(1).sub_(target_); }
 
  private:
   at::Tensor labels_;
@@ -85,17 +85,18 @@ class TorchOperations : public Operations {
   }
 
   at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t window) const override {
-    const int64_t length = q.size(0), heads = q.size(1);
-    // [T, nkv, d] → [1, nq, T, d]
+    if (q.dim() == 3) return Attention(q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), window);
+    const int64_t length = q.size(1), heads = q.size(2);
+    // [windows, T, nkv, d] → [windows, nq, T, d], a view where there is one key head.
     const auto heads_first = [heads](const at::Tensor& x) {
-      return x.unsqueeze(2).expand({-1, -1, heads / x.size(1), -1}).flatten(1, 2).transpose(0, 1).unsqueeze(0);
+      return x.unsqueeze(3).expand({-1, -1, -1, heads / x.size(2), -1}).flatten(2, 3).transpose(1, 2);
     };
     std::optional<at::Tensor> mask;
     if (length > window) mask = at::ones({length, length}, q.options().dtype(at::kBool)).tril().triu(1 - window);
     const at::Tensor context =
         at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(v), mask, /*dropout_p=*/0.0,
                                          /*is_causal=*/!mask.has_value(), /*scale=*/1.0);
-    return context.squeeze(0).transpose(0, 1).reshape({length, heads * q.size(2)});
+    return context.transpose(1, 2).reshape({q.size(0) * length, heads * q.size(3)});
   }
 
   at::Tensor SoftCapped(const at::Tensor& logits, std::optional<double> cap) const override {

@@ -12,6 +12,7 @@
 #include "core/parallel.h"
 #include "core/status.h"
 #include "quant/eval/torch/buffer_pool.h"
+#include "quant/eval/torch/device_run.h"
 #include "quant/eval/torch/guard.h"
 #include "quant/eval/torch/linear.h"
 #include "quant/eval/torch/operations.h"
@@ -94,14 +95,19 @@ MatrixTypes ChooseTypes(const at::Device& device, at::ScalarType compute) {
   return {device, compute, widen ? at::kFloat : compute};
 }
 
+std::unique_ptr<Operations> ChooseOperations(const MatrixTypes& types, const ScoreLaunches* launches) {
+  if (launches != nullptr) return NewDeviceOperations(*launches, types.compute);
+  return types.device.is_cpu() ? NewCpuOperations(types.compute) : NewTorchOperations();
+}
+
 class TorchScorer : public Scorer {
  public:
-  TorchScorer(Gemma4Config config, std::unique_ptr<Gemma4Weights> weights, int threads)
+  TorchScorer(Gemma4Config config, std::unique_ptr<Gemma4Weights> weights, const ScorerOptions& options)
       : config_(std::move(config)),
         weights_(std::move(weights)),
-        operations_(weights_->types().device.is_cpu() ? NewCpuOperations(weights_->types().compute)
-                                                      : NewTorchOperations()),
-        threads_(threads),
+        operations_(ChooseOperations(weights_->types(), options.launches)),
+        threads_(options.threads),
+        batch_rows_(weights_->types().device.is_cpu() && options.launches == nullptr ? 0 : options.batch_rows),
         dtype_(weights_->types().compute == at::kFloat ? "float32" : "bfloat16"),
         device_(DeviceText(weights_->types())) {}
 
@@ -157,6 +163,13 @@ class TorchScorer : public Scorer {
     for (WindowWork& window : work) SUB1QUANT_RETURN_IF_ERROR(SetEmbedded(window));
     Progress progress(report, static_cast<int64_t>(work.size()) * (config_.num_hidden_layers + 1));
     std::unique_ptr<MatrixBuffers> buffers = TakeBuffers();
+    if (batch_rows_ > 0) {
+      const DeviceRun run(config_, *weights_, *operations_, threads_, batch_rows_, *buffers,
+                          [&](int64_t steps) { return progress.Done(steps); });
+      SUB1QUANT_RETURN_IF_ERROR(run.Run(work));
+      ReturnBuffers(std::move(buffers));
+      return absl::OkStatus();
+    }
     WindowRun run(config_, *weights_, *operations_, threads_, *buffers,
                   [&](int64_t steps) { return progress.Done(steps); });
     for (size_t begin = 0; begin < work.size();) {
@@ -170,8 +183,7 @@ class TorchScorer : public Scorer {
       SUB1QUANT_RETURN_IF_ERROR(run.Run(group, Observer()));
       for (WindowWork& window : group) work[begin++] = std::move(window);
     }
-    const std::lock_guard<std::mutex> lock(buffer_mutex_);
-    buffers_ = std::move(buffers);
+    ReturnBuffers(std::move(buffers));
     return absl::OkStatus();
   }
 
@@ -179,6 +191,11 @@ class TorchScorer : public Scorer {
   std::unique_ptr<MatrixBuffers> TakeBuffers() {
     const std::lock_guard<std::mutex> lock(buffer_mutex_);
     return buffers_ != nullptr ? std::move(buffers_) : std::make_unique<MatrixBuffers>();
+  }
+
+  void ReturnBuffers(std::unique_ptr<MatrixBuffers> buffers) {
+    const std::lock_guard<std::mutex> lock(buffer_mutex_);
+    buffers_ = std::move(buffers);
   }
 
   static absl::StatusOr<WindowScore> Summed(const WindowWork& window) {
@@ -223,6 +240,7 @@ class TorchScorer : public Scorer {
   const std::unique_ptr<const Gemma4Weights> weights_;
   const std::unique_ptr<const Operations> operations_;
   const int threads_;
+  const int64_t batch_rows_;  // 0: a window at a time
   const std::string dtype_, device_;
   std::mutex buffer_mutex_;
   std::unique_ptr<MatrixBuffers> buffers_;
@@ -240,7 +258,7 @@ absl::StatusOr<std::unique_ptr<Scorer>> Scorer::Load(ModelSource& model, const W
     SUB1QUANT_ASSIGN_OR_RETURN(Gemma4Config config, ParseGemma4Config(text));
     SUB1QUANT_ASSIGN_OR_RETURN(auto weights, Gemma4Weights::Load(model, config, overlay, ChooseTypes(device, dtype),
                                                                  options.memory_bytes, options.threads));
-    return std::make_unique<TorchScorer>(std::move(config), std::move(weights), options.threads);
+    return std::make_unique<TorchScorer>(std::move(config), std::move(weights), options);
   });
 }
 

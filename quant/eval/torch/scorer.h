@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "quant/artifact/manifest.h"
 #include "quant/eval/corpus.h"
+#include "quant/eval/score_launches.h"
 #include "quant/model/gemma4_config.h"
 #include "quant/model/model_source.h"
 #include "quant/plan/tasks.h"
@@ -23,6 +24,10 @@ struct ScorerOptions {
   // What the weights and the work may take, 0: no limit. Where the weights do not fit they are read anew for every
   // Score, a layer at a time; the results are the same.
   uint64_t memory_bytes = 0;
+  // Kernels for memory of `device`, which must outlive the scorer; with them, or on a device that is not the CPU,
+  // windows are scored in batches (device_run.h). nullptr: LibTorch's operators between the products.
+  const ScoreLaunches* launches = nullptr;
+  int64_t batch_rows = 2048;  // of such a batch, as many as a server's task has at least; losses depend on it
 };
 
 // What replaces the model's own matrices: the float32 reconstruction, rounded to the tensor's dtype, then to the
@@ -67,6 +72,14 @@ class Scorer {
   };
   virtual absl::StatusOr<Trace> TraceSequence(const std::vector<int32_t>& ids) = 0;
 };
+
+// Opens LibTorch's CUDA libraries and settles how `device` ("cuda:0") multiplies: float32 in float32, no reduced sums.
+// The number of bytes that are free on it. FailedPrecondition saying why LibTorch cannot compute there. After
+// InitializeTorch, before Load.
+absl::StatusOr<uint64_t> OpenTorchDevice(const std::string& device);
+
+// Whether a Scorer's error says that its device has failed: nothing more can be had from it in this process.
+bool IsScoringDeviceLost(const absl::Status& status);
 
 // Fixes process-wide LibTorch settings (one intra-op thread, freed activations are kept). Call once before Load.
 void InitializeTorch();

@@ -6,12 +6,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
+#include "quant/eval/torch/torch_device.h"
 
 namespace sub1quant {
 namespace {
 
 // Stays in the second cache between the read and the widening.
 constexpr int64_t kBufferBytes = int64_t{1} << 20;
+// Copies of this size reach the rate of the bus.
+constexpr int64_t kDeviceBufferBytes = int64_t{16} << 20;
 
 }  // namespace
 
@@ -46,7 +49,18 @@ absl::Status ReadRows(ModelSource& model, const TensorRecord& record, int64_t fi
                     absl::StrCat("tensor '", record.key, "'"));
   };
   if (target.is_cpu() && target.scalar_type() == stored) return read(0, rows, target.data_ptr());
-  const int64_t step = std::max<int64_t>(1, kBufferBytes / static_cast<int64_t>(row_bytes));
+  const int64_t bytes = target.is_cpu() ? kBufferBytes : kDeviceBufferBytes;
+  const int64_t step = std::max<int64_t>(1, bytes / static_cast<int64_t>(row_bytes));
+  if (!target.is_cpu()) {
+    // Converted on the device; the next block is read while this one is copied.
+    for (int64_t row = 0; row < rows; row += step) {
+      const int64_t count = std::min(step, rows - row);
+      const at::Tensor block = StagingTensor({count, record.cols()}, stored, target.device());
+      SUB1QUANT_RETURN_IF_ERROR(read(row, count, block.data_ptr()));
+      CopyRounded(block.to(target.device(), /*non_blocking=*/true), compute, target.narrow(0, row, count));
+    }
+    return absl::OkStatus();
+  }
   const at::Tensor buffer = at::empty({std::min(rows, step), record.cols()}, stored);
   for (int64_t row = 0; row < rows; row += step) {
     const int64_t count = std::min(step, rows - row);

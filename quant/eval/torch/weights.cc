@@ -78,4 +78,12 @@ absl::StatusOr<at::Tensor> Gemma4Weights::PerLayerTokens(int64_t layer, const st
   return per_layer_rows_->Gather(ids, layer * per_layer_width_, per_layer_width_, compute_options());
 }
 
+absl::StatusOr<PerLayerTable> Gemma4Weights::LoadPerLayerTable(const std::vector<int64_t>& ids, int threads) const {
+  return PerLayerTable::Load(*per_layer_rows_, ids, types_.device, threads);
+}
+
+at::Tensor Gemma4Weights::PerLayerTokens(int64_t layer, const PerLayerRows& rows) const {
+  return rows.Columns(layer * per_layer_width_, per_layer_width_, types_.compute);
+}
+
 }  // namespace sub1quant

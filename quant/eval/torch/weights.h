@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "quant/eval/torch/file_rows.h"
 #include "quant/eval/torch/matrix_source.h"
+#include "quant/eval/torch/per_layer_table.h"
 #include "quant/eval/torch/scorer.h"
 #include "quant/model/gemma4_config.h"
 #include "quant/model/model_source.h"
@@ -85,6 +86,9 @@ class Gemma4Weights {
   absl::StatusOr<at::Tensor> Embeddings(const std::vector<int64_t>& ids) const;
   // embed_tokens_per_layer of one layer, [ids, P] in the compute type.
   absl::StatusOr<at::Tensor> PerLayerTokens(int64_t layer, const std::vector<int64_t>& ids) const;
+  // The same from rows that were read for all layers.
+  absl::StatusOr<PerLayerTable> LoadPerLayerTable(const std::vector<int64_t>& ids, int threads) const;
+  at::Tensor PerLayerTokens(int64_t layer, const PerLayerRows& rows) const;
 
  private:
   friend class Gemma4WeightsLoader;

@@ -52,7 +52,7 @@ class HeadWork {
   std::vector<float> Losses() {
     std::vector<float> losses;
     for (Piece& piece : pieces_) {
-      const at::Tensor values = piece.loss->Finish();
+      const at::Tensor values = piece.loss->Finish().cpu();
       const auto* data = static_cast<const float*>(values.const_data_ptr());
       losses.insert(losses.end(), data, data + values.numel());
     }

@@ -69,6 +69,14 @@ inline void RunAllStreams() {
   for (Stream* stream : Streams()) stream->RunAll();
 }
 
+// The null stream is the default stream, which runs at once and after everything that was put into the others: a
+// caller on the CPU then finds results where LibTorch on a device would order its own work behind them.
+inline void Put(Stream* stream, std::function<void()> work) {
+  if (stream != nullptr) return stream->Put(std::move(work));
+  RunAllStreams();
+  work();
+}
+
 struct Event {
   Stream* stream = nullptr;
   uint64_t place = 0;
@@ -204,12 +212,12 @@ inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, u
 
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
   if (const cudaError_t error = cuda_on_host::Outcome(); error != cudaSuccess) return error;
-  stream->Put([=] { std::memcpy(to, from, bytes); });
+  cuda_on_host::Put(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 inline cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
   if (const cudaError_t error = cuda_on_host::Outcome(); error != cudaSuccess) return error;
-  stream->Put([=] { std::memset(memory, value, bytes); });
+  cuda_on_host::Put(stream, [=] { std::memset(memory, value, bytes); });
   return cudaSuccess;
 }
 
@@ -224,7 +232,7 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
                                Arguments&&... arguments) {
   if (const cudaError_t error = cuda_on_host::Outcome(); error != cudaSuccess) return error;
   std::tuple<Parameters...> copies(std::forward<Arguments>(arguments)...);
-  config->stream->Put([config = *config, kernel, copies] {
+  cuda_on_host::Put(config->stream, [config = *config, kernel, copies] {
     cuda_on_host::RunGrid(config.gridDim, config.blockDim, config.dynamicSmemBytes,
                           [&] { std::apply(kernel, copies); });
   });

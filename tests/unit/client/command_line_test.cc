@@ -68,6 +68,8 @@ TEST(CommandLine, UsageErrorsAreTwoAndOneLineWithAHint) {
            {"run", "--model", model, "--corpus", corpus, "--threads", "0"},
            {"run", "--model", model, "--corpus", corpus, "--threads", "-1"},
            {"evaluate", "--model", model, "--corpus", corpus, "--threads", "5000"},
+           {"run", "--model", model, "--corpus", corpus, "--memory", "much"},
+           {"run", "--model", model, "--corpus", corpus, "--memory", "-1"},
            {"run", "--model", "s3://bucket/x", "--corpus", corpus},
            {"run", "--model", kData + "/wikitext-2", "--corpus", corpus},
            {"run", "--model", model, "--corpus", scratch.Write("empty", "")},

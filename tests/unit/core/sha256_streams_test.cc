@@ -19,8 +19,17 @@ std::vector<uint8_t> RandomBytes(size_t size, uint64_t seed) {
   return bytes;
 }
 
-TEST(Sha256Streams, EveryNumberOfStreamsEqualsOpenSsl) {
-  if (!HasSha256Streams()) GTEST_SKIP() << "no SHA extensions here";
+// Of the machines whose processor has the extensions; DigestPool is tested on all.
+class Sha256Streams : public ::testing::TestWithParam<const char*> {};
+
+std::vector<const char*> OnThisMachine() {
+  if (HasSha256Streams()) return {"ShaExtensions"};
+  return {};
+}
+INSTANTIATE_TEST_SUITE_P(OnThisMachine, Sha256Streams, ::testing::ValuesIn(OnThisMachine()),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(Sha256Streams, EveryNumberOfStreamsEqualsOpenSsl) {
   for (int count = 1; count <= kSha256Streams; ++count) {
     std::vector<std::vector<uint8_t>> data;
     std::vector<Sha256Stream> values(static_cast<size_t>(count));
@@ -41,8 +50,7 @@ TEST(Sha256Streams, EveryNumberOfStreamsEqualsOpenSsl) {
 }
 
 // The length's place in the last block: 55 and 56 bytes are the border.
-TEST(Sha256Streams, EveryLengthOfTheTail) {
-  if (!HasSha256Streams()) GTEST_SKIP() << "no SHA extensions here";
+TEST_P(Sha256Streams, EveryLengthOfTheTail) {
   const std::vector<uint8_t> data = RandomBytes(63, 5);
   for (size_t size = 0; size < 64; ++size)
     EXPECT_EQ(FinishSha256(Sha256Stream(), data.data(), size), Sha256Hex(data.data(), size)) << size;
@@ -64,6 +72,25 @@ TEST(DigestPool, ManyThreadsEachGetTheirOwnDigest) {
     for (std::thread& caller : callers) caller.join();
     EXPECT_EQ(budget.Take().threads(), threads) << "all given back";
   }
+}
+
+// Cut anywhere, with empty parts. The second part of a digest once waited for ever: the request stayed taken.
+TEST(DigestPool, PartsAreOneMessage) {
+  ThreadBudget budget(2);
+  DigestPool pool(budget);
+  const std::vector<uint8_t> data = RandomBytes(1000, 7);
+  std::mt19937 random(8);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<ByteSpan> parts;
+    size_t done = 0;
+    while (done < data.size()) {
+      const size_t size = std::min<size_t>(random() % (round % 2 == 0 ? 200 : 70), data.size() - done);
+      parts.push_back({data.data() + done, size});
+      done += size;
+    }
+    EXPECT_EQ(pool.Sha256(parts), Sha256Hex(data.data(), data.size())) << "round " << round;
+  }
+  EXPECT_EQ(pool.Sha256(std::vector<ByteSpan>()), Sha256Hex(""));
 }
 
 TEST(DigestPool, EmptyAndShort) {

@@ -8,6 +8,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAreArray;
 
 struct Recorder {
   std::vector<std::string> refused;
@@ -57,23 +58,30 @@ TEST(DeviceDeathTest, ALostDeviceEndsTheProcessWith75) {
 
 #ifdef CUDA_ON_HOST_MODULES
 
-// The kernels run on the CPU here; what is tested is the way to them.
-TEST(Device, AModuleWithADeviceIsTakenAndProven) {
-  Recorder recorder;
-  const auto device = ChooseDevice("auto", CUDA_ON_HOST_MODULES "/right.so", recorder.events());
-  ASSERT_TRUE(device.ok()) << device.status();
-  EXPECT_EQ(device->description, "cuda:0 (CUDA on host)");
-  EXPECT_THAT(recorder.refused, IsEmpty());
-  EXPECT_THAT(
-      std::string(ChooseDevice("cuda:1", CUDA_ON_HOST_MODULES "/right.so", recorder.events()).status().message()),
-      HasSubstr("--device cuda:1: there are 1 devices"));
+// This module has a device that takes no matrix: what is tested is the way to the kernels. The proof itself, of right
+// and of wrong ones, is tested in quant/device.
+constexpr char kModule[] = CUDA_ON_HOST_MODULES "/door_takes_nothing.so";
+
+TEST(Device, AModuleWithADeviceIsTakenAndEveryKernelProven) {
+  for (const char* option : {"auto", "cuda", "cuda:0"}) {
+    Recorder recorder;
+    const auto device = ChooseDevice(option, kModule, recorder.events());
+    ASSERT_TRUE(device.ok()) << device.status();
+    EXPECT_EQ(device->description, "cuda:0 (CUDA on host)");
+    EXPECT_EQ(device->torch_name, "cuda:0");
+    EXPECT_NE(device->launches, nullptr);
+    std::vector<std::string> all;
+    for (const char* operation : {"search ", "encode ", "decode "})
+      for (const std::string& method : ProvenMethods()) all.push_back(operation + method);
+    EXPECT_THAT(recorder.refused, UnorderedElementsAreArray(all));
+  }
 }
 
-TEST(Device, AWrongKernelIsReportedAndTheRestUsed) {
+TEST(Device, ADeviceThatIsNotThereIsRefusedByNumber) {
   Recorder recorder;
-  const auto device = ChooseDevice("cuda", CUDA_ON_HOST_MODULES "/int4_reciprocal.so", recorder.events());
-  ASSERT_TRUE(device.ok()) << device.status();
-  EXPECT_EQ(recorder.refused, (std::vector<std::string>{"search groupwise_int4", "encode groupwise_int4"}));
+  EXPECT_THAT(std::string(ChooseDevice("cuda:1", kModule, recorder.events()).status().message()),
+              HasSubstr("--device cuda:1: there are 1 devices"));
+  EXPECT_THAT(recorder.refused, IsEmpty());
 }
 
 #endif

@@ -71,7 +71,7 @@ TEST_F(RemoteBlobs, WhatTheServerHasIsNotSent) {
 
 TEST_F(RemoteBlobs, WithoutCommitNothingRemains) {
   const std::unique_ptr<BlobStore> store = Open();
-  auto writer = store->NewWriter().value();
+  auto writer = store->NewWriter("").value();
   ASSERT_TRUE(writer->Append("abc", 3).ok());
   writer.reset();
   EXPECT_EQ(server_.puts, 0);

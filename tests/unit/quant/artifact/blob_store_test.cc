@@ -46,6 +46,20 @@ TEST_P(BlobStoreTest, WhatWasPutIsThereUnderItsDigest) {
   EXPECT_EQ(store->ReadRange(digest, UINT64_MAX, part, 4).code(), absl::StatusCode::kOutOfRange);
 }
 
+TEST_P(BlobStoreTest, AKnownDigestIsNotComputedAgain) {
+  auto store = Open();
+  const std::string digest = Sha256Hex("bytes");
+  auto writer = store->NewWriter(digest).value();
+  ASSERT_TRUE(writer->Append("by", 2).ok());
+  ASSERT_TRUE(writer->Append("tes", 3).ok());
+  const auto blob = writer->Commit();
+  ASSERT_TRUE(blob.ok()) << blob.status();
+  EXPECT_EQ(blob->sha256, digest);
+  EXPECT_EQ(blob->size, 5u);
+  EXPECT_EQ(store->Get(digest).value(), "bytes");
+  EXPECT_EQ(store->NewWriter("../" + digest.substr(3)).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_P(BlobStoreTest, TheSameBytesTwiceAreOneBlob) {
   auto store = Open();
   const std::string digest = PutBlob(*store, "x").value();
@@ -65,7 +79,7 @@ TEST_P(BlobStoreTest, TheEmptyBlob) {
 
 TEST_P(BlobStoreTest, WithoutCommitNothingRemains) {
   auto store = Open();
-  store->NewWriter().value()->Append("abc", 3).IgnoreError();
+  store->NewWriter("").value()->Append("abc", 3).IgnoreError();
   EXPECT_THAT(Names(Root() + "/tmp"), IsEmpty());
 }
 
@@ -97,7 +111,7 @@ TEST_P(BlobStoreTest, ADamagedBlobIsFoundAndMovedAside) {
 // Workers and server open one directory at the same time: opening must not sweep a living writer's file.
 TEST_P(BlobStoreTest, OpeningLeavesLivingWritersAlone) {
   auto store = Open();
-  auto writer = store->NewWriter().value();
+  auto writer = store->NewWriter("").value();
   ASSERT_TRUE(writer->Append("half ", 5).ok());
   auto other = Open();
   EXPECT_EQ(Names(Root() + "/tmp").size(), 1u);
@@ -111,7 +125,7 @@ TEST_P(BlobStoreTest, OpeningSweepsWhatACrashLeft) {
   const pid_t child = fork();
   if (child == 0) {
     auto store = Open();
-    auto writer = store->NewWriter();
+    auto writer = store->NewWriter("");
     if (!writer.ok() || !(*writer)->Append("lost", 4).ok()) _exit(1);
     kill(getpid(), SIGKILL);
   }

@@ -65,6 +65,49 @@ TEST(Search, EqualsEncodingForAnyMethodsAndThreads) {
   }
 }
 
+// Rows as a file gives them: into the caller's memory, one block after another, from several threads.
+class Rows final : public RowReader {
+ public:
+  Rows(const MatrixView& matrix, int64_t unreadable = -1) : matrix_(matrix), unreadable_(unreadable) {}
+  absl::Status Read(int64_t first, int64_t count, void* out) override {
+    if (first <= unreadable_ && unreadable_ < first + count) return absl::UnavailableError("the disk is gone");
+    const int64_t row = matrix_.cols * 4;
+    std::memcpy(out, static_cast<const char*>(matrix_.data) + first * row, static_cast<size_t>(count * row));
+    return absl::OkStatus();
+  }
+  MatrixView view() { return {nullptr, matrix_.dtype, matrix_.rows, matrix_.cols, this}; }
+
+ private:
+  const MatrixView matrix_;
+  const int64_t unreadable_;
+};
+
+TEST(Search, RowsThatAreReadOneBlockAtATime) {
+  std::mt19937 random(5);
+  std::student_t_distribution<float> values(4);
+  for (const auto& [rows, cols] :
+       std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {3, 70'000}, {1111, 190}, {5, 128}}) {
+    std::vector<float> weights(static_cast<size_t>(rows * cols));
+    for (float& w : weights) w = values(random) * 0.02f;
+    const MatrixView matrix{weights.data(), DType::kF32, rows, cols};
+    Rows reader(matrix);
+    for (const int threads : {1, 3}) {
+      EXPECT_EQ(SearchMatrix(reader.view(), 128, PublishedMethods(), threads).value(),
+                SearchMatrix(matrix, 128, PublishedMethods(), threads).value());
+      for (const std::string& method : PublishedMethods()) {
+        const EncodedMatrix streamed = FindCodec(method)->Encode(reader.view(), {.threads = threads}).value();
+        const EncodedMatrix whole = FindCodec(method)->Encode(matrix, {.threads = threads}).value();
+        EXPECT_EQ(streamed.error, whole.error);
+        ASSERT_EQ(streamed.arrays.size(), whole.arrays.size());
+        for (size_t i = 0; i < whole.arrays.size(); ++i) EXPECT_EQ(streamed.arrays[i].bytes, whole.arrays[i].bytes);
+      }
+    }
+    Rows broken(matrix, rows - 1);
+    EXPECT_EQ(SearchMatrix(broken.view(), 128, PublishedMethods(), 2).status(),
+              absl::UnavailableError("the disk is gone"));
+  }
+}
+
 TEST(Search, GoldenRefusals) {
   for (const auto& entry : Codecs().json.at("refusals")) {
     SCOPED_TRACE(entry.at("name").get<std::string>());

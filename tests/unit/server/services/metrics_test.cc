@@ -79,6 +79,21 @@ TEST_F(MetricsTest, CallsAreCounted) {
     EXPECT_THAT(text, ::testing::HasSubstr(line));
 }
 
+// A worker whose answer was lost says the same again. Each call counts as a call, the attempt counts once.
+TEST_F(MetricsTest, WhatIsSaidTwiceHappenedOnce) {
+  StartSmallJob();
+  const v1::Lease failed = AcquireOne("s1", "search"), done = AcquireOne("s1", "search");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Fail("s1", failed, 14, "out of memory"), absl::OkStatus());
+    EXPECT_EQ(Complete("s1", done, Answer(done)), absl::OkStatus());
+  }
+  const std::string text = metrics_->Scrape();
+  for (const char* line : {"sub1quant_attempts_failed_total{reason=\"UNAVAILABLE\"} 1\n",
+                           "sub1quant_tasks_completed_total{stage=\"search\"} 1\n",
+                           "sub1quant_rpc_server_handled_total{code=\"OK\",method=\"Fail\"} 2\n"})
+    EXPECT_THAT(text, ::testing::HasSubstr(line));
+}
+
 TEST_F(MetricsTest, EveryWorkerThatEndsIsCountedOnceWithItsReason) {
   Exit("s1", "stalled");
   Exit("s1", "crashed");  // its supervisor, after its own word

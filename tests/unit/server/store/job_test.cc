@@ -99,7 +99,7 @@ TEST_F(JobTest, EndingCancelsTasksAndTakesLeases) {
   EXPECT_THAT(Acquire("w"), IsEmpty());
   ASSERT_TRUE(store_->EndJob("a", JobState::kCancelled, absl::CancelledError("cancelled"), {}).ok());
   EXPECT_THAT(Lost("w", {lease.lease_id}), ElementsAre(lease.lease_id));
-  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Complete(Worker("w"), lease.lease_id, "result", 1)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Complete(Worker("w"), lease.lease_id, "result", 1).status()));
   EXPECT_TRUE(absl::IsFailedPrecondition(store_->LeasedPayload(lease.lease_id).status()));
   EXPECT_EQ(store_->CountActiveLeases().value(), 0);
   clock_.Advance(std::chrono::seconds(60));
@@ -172,7 +172,7 @@ TEST_F(JobTest, OnlyAnEndedJobIsDeletedAndItsResultsStay) {
   ASSERT_TRUE(store_->DeleteJob("a").ok());
   EXPECT_EQ(store_->FindResults({"search-key-0"}).value()[0], "result");
   EXPECT_THAT(store_->CountTasks().value(), IsEmpty());
-  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Complete(Worker("w"), lease.lease_id, "result", 1)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Complete(Worker("w"), lease.lease_id, "result", 1).status()));
   EXPECT_TRUE(store_->CreateJob(Job("new", "a"), {}).value().created);  // the key is free again
 }
 

@@ -106,8 +106,9 @@ TEST_F(LeaseTest, AForeignOrUnknownLeaseIsLost) {
   StartJob("a", Tasks(1));
   const GrantedLease lease = AcquireOne("w");
   EXPECT_THAT(Lost("thief", {lease.lease_id, "", "x"}), ElementsAre(lease.lease_id, "", "x"));
-  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Complete(Worker("thief"), lease.lease_id, "r", 1)));
-  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Fail(Worker("thief"), lease.lease_id, absl::UnknownError("x"), true)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Complete(Worker("thief"), lease.lease_id, "r", 1).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      store_->Fail(Worker("thief"), lease.lease_id, absl::UnknownError("x"), true).status()));
   EXPECT_EQ(store_->Release(Worker("thief"), {lease.lease_id}).value(), 0);
   EXPECT_EQ(store_->LeasedPayload(lease.lease_id).value(), "payload 0");
   EXPECT_THAT(Lost("w", {lease.lease_id}), IsEmpty());

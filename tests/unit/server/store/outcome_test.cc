@@ -13,12 +13,14 @@ using ::testing::IsEmpty;
 class OutcomeTest : public StoreTest {
  protected:
   absl::Status Complete(const std::string& worker, const GrantedLease& lease, const std::string& result) {
-    return store_->Complete(Worker(worker), lease.lease_id, result, 1);
+    return store_->Complete(Worker(worker), lease.lease_id, result, 1).status();
+  }
+  absl::StatusOr<bool> Fail(const std::string& worker, const GrantedLease& lease, const absl::Status& error,
+                            bool final = false) {
+    return store_->Fail(Worker(worker), lease.lease_id, error, final);
   }
   void FailOnce(const std::string& worker, bool final = false) {
-    const absl::Status status =
-        store_->Fail(Worker(worker), AcquireOne(worker).lease_id, absl::InternalError("no memory"), final);
-    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_EQ(Fail(worker, AcquireOne(worker), absl::InternalError("no memory"), final).value_or(false), true);
   }
 };
 
@@ -107,10 +109,10 @@ TEST_F(OutcomeTest, AFinalFailureQuarantinesAtOnce) {
 TEST_F(OutcomeTest, AFailureIsReportedOnceAndIsNotOk) {
   StartJob("a", Tasks(1));
   const GrantedLease lease = AcquireOne("w");
-  EXPECT_TRUE(absl::IsInvalidArgument(store_->Fail(Worker("w"), lease.lease_id, absl::OkStatus(), false)));
-  EXPECT_TRUE(store_->Fail(Worker("w"), lease.lease_id, absl::InternalError("x"), false).ok());
-  EXPECT_TRUE(store_->Fail(Worker("w"), lease.lease_id, absl::InternalError("x"), true).ok());  // the answer was lost
-  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Fail(Worker("x"), lease.lease_id, absl::InternalError("x"), false)));
+  EXPECT_TRUE(absl::IsInvalidArgument(Fail("w", lease, absl::OkStatus()).status()));
+  EXPECT_TRUE(Fail("w", lease, absl::InternalError("x")).value());
+  EXPECT_FALSE(Fail("w", lease, absl::InternalError("x"), true).value()) << "the answer was lost";
+  EXPECT_TRUE(absl::IsFailedPrecondition(Fail("x", lease, absl::InternalError("x")).status()));
   EXPECT_TRUE(absl::IsFailedPrecondition(Complete("w", lease, "r")));
   EXPECT_THAT(EventKinds("a"), ElementsAre("accepted", "stage_started", "task_failed"));
   FailOnce("w");
@@ -164,7 +166,7 @@ TEST_F(OutcomeTest, OneOfManyRacingCompletionsWins) {
     const auto count = [&](const absl::Status& status) { ++(status.ok() ? won : lost); };
     std::thread first([&] { count(Complete("w", lease, "first")); });
     std::thread second([&] { count(Complete("w", lease, "second")); });
-    std::thread third([&] { count(store_->Fail(Worker("w"), lease.lease_id, absl::InternalError("x"), true)); });
+    std::thread third([&] { count(Fail("w", lease, absl::InternalError("x"), true).status()); });
     first.join();
     second.join();
     third.join();

@@ -27,14 +27,15 @@ class PropertyTest : public StoreTest, public ::testing::WithParamInterface<int>
   static std::string ResultOf(const GrantedLease& lease) { return "result of " + lease.payload; }
 
   void Complete(const Held& held, const std::string& worker) {
-    const absl::Status status = store_->Complete(Worker(worker), held.lease.lease_id, ResultOf(held.lease), 1);
-    if (!status.ok()) {
-      EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    const absl::StatusOr<bool> changed = store_->Complete(Worker(worker), held.lease.lease_id, ResultOf(held.lease), 1);
+    if (!changed.ok()) {
+      EXPECT_TRUE(absl::IsFailedPrecondition(changed.status())) << changed.status();
       return;
     }
     EXPECT_EQ(worker, held.worker);
     const auto [winner, first] = winners_.emplace(held.lease.payload, held.lease.lease_id);
     EXPECT_EQ(winner->second, held.lease.lease_id) << "a second winner";
+    EXPECT_EQ(*changed, first);
     if (first) ++wins_;
   }
   void Acquire() {

@@ -24,11 +24,28 @@ class DirectoryModels final : public ModelAccess {
     ++opened;
     auto source = OpenModelDirectory(directory_);
     if (!source.ok()) return source.status();
-    return std::shared_ptr<ModelSource>(*std::move(source));
+    return std::make_shared<Watched>(*std::move(source), on_read);
   }
   int opened = 0;
+  std::function<void()> on_read;  // before each read of a source that is opened from now on
 
  private:
+  class Watched final : public ModelSource {
+   public:
+    Watched(std::unique_ptr<ModelSource> source, std::function<void()> on_read)
+        : source_(std::move(source)), on_read_(std::move(on_read)) {}
+    absl::StatusOr<std::vector<File>> List() override { return source_->List(); }
+    absl::Status Read(const std::string& file, uint64_t offset, void* buffer, size_t size) override {
+      if (on_read_) on_read_();
+      return source_->Read(file, offset, buffer, size);
+    }
+    std::string LocalPath(const std::string& file) override { return source_->LocalPath(file); }
+
+   private:
+    const std::unique_ptr<ModelSource> source_;
+    const std::function<void()> on_read_;
+  };
+
   std::string directory_;
 };
 
@@ -48,7 +65,7 @@ class ExecutorTest : public ::testing::Test {
   }
   ~ExecutorTest() override { std::filesystem::remove_all(directory_); }
 
-  Resources resources() { return {*clock_, models_, *blobs_, *metrics_, *coder_, cpu_, tensors_, choices_}; }
+  Resources resources() { return {*clock_, models_, *blobs_, *metrics_, *coder_, cpu_, hashes_, tensors_, choices_}; }
   const TensorRecord& Tensor(const std::string& key) { return *inventory_.Find(key); }
   std::string Identity(const std::string& file = "model.safetensors") {
     for (const ModelFile& present : inventory_.files) {
@@ -68,10 +85,11 @@ class ExecutorTest : public ::testing::Test {
   DirectoryModels models_;
   ThreadBudget cpu_{2};
   TensorDigests digests_;
-  TensorLoader tensors_{cpu_, digests_};
+  DigestPool hashes_{cpu_};
+  TensorLoader tensors_{hashes_, digests_};
   ChoiceCache choices_{uint64_t{1} << 20};
   std::unique_ptr<BlobStore> blobs_;
-  std::unique_ptr<ModelSource> source_;
+  std::shared_ptr<ModelSource> source_;
   TensorInventory inventory_;
 };
 

@@ -5,7 +5,9 @@
 
 #include "core/digest.h"
 #include "core/json.h"
+#include "core/status.h"
 #include "gmock/gmock.h"
+#include "quant/eval/torch/guard.h"
 #include "tests/unit/worker/executors/fixture.h"
 
 namespace sub1quant::testing {
@@ -17,14 +19,14 @@ using ::testing::HasSubstr;
 // Says which windows it was asked for and counts those alive.
 class FakeScorer final : public Scorer {
  public:
-  FakeScorer(int& alive, bool in_memory, std::function<void()> while_scoring)
+  FakeScorer(int& alive, bool in_memory, std::function<absl::Status()> while_scoring)
       : alive_(alive), in_memory_(in_memory), while_scoring_(std::move(while_scoring)) {
     ++alive_;
   }
   ~FakeScorer() override { --alive_; }
   absl::StatusOr<std::vector<WindowScore>> Score(const std::vector<int32_t>&, const std::vector<Window>& windows,
                                                  int64_t first, const std::function<bool(double)>& progress) override {
-    while_scoring_();
+    SUB1QUANT_RETURN_IF_ERROR(while_scoring_());
     std::vector<WindowScore> scores;
     for (const Window& window : windows) {
       if (!progress(static_cast<double>(scores.size() + 1) / static_cast<double>(windows.size())))
@@ -46,7 +48,7 @@ class FakeScorer final : public Scorer {
  private:
   int& alive_;
   bool in_memory_;
-  std::function<void()> while_scoring_;
+  std::function<absl::Status()> while_scoring_;
   ApplyStats stats_{3, 2, 1, 0};
   std::string name_ = "fake";
 };
@@ -62,13 +64,16 @@ class ScoreTest : public ExecutorTest {
     return task;
   }
   ScoreExecutor Fake() { return Fake(resources()); }
-  ScoreExecutor Fake(const Resources& with) {
-    return ScoreExecutor(with, "cpu", [this](ModelSource&, const WeightOverlay& overlay, const ScorerOptions& options) {
-      memory_bytes_ = options.memory_bytes;
-      EXPECT_EQ(alive_, 0) << "one model in memory at a time";
-      loads_.push_back(overlay.manifest == nullptr ? "base" : overlay.manifest->model_name);
-      return absl::StatusOr<std::unique_ptr<Scorer>>(std::make_unique<FakeScorer>(alive_, in_memory_, while_scoring_));
-    });
+  ScoreExecutor Fake(const Resources& with, const ScoreDevice& device = {}) {
+    return ScoreExecutor(with, device,
+                         [this](ModelSource&, const WeightOverlay& overlay, const ScorerOptions& options) {
+                           memory_bytes_ = options.memory_bytes;
+                           torch_name_ = options.device;
+                           EXPECT_EQ(alive_, 0) << "one model in memory at a time";
+                           loads_.push_back(overlay.manifest == nullptr ? "base" : overlay.manifest->model_name);
+                           return absl::StatusOr<std::unique_ptr<Scorer>>(
+                               std::make_unique<FakeScorer>(alive_, in_memory_, while_scoring_));
+                         });
   }
   // Written from the words of server/flow: digest of config, then name, header digest and identity of each weight file.
   std::string ModelIdentity() {
@@ -81,8 +86,9 @@ class ScoreTest : public ExecutorTest {
   }
   int alive_ = 0;
   bool in_memory_ = true;
-  std::function<void()> while_scoring_ = [] {};
+  std::function<absl::Status()> while_scoring_ = [] { return absl::OkStatus(); };
   uint64_t memory_bytes_ = 0;
+  std::string torch_name_;
   std::vector<std::string> loads_;
   TaskContext context_;
 };
@@ -162,7 +168,7 @@ TEST_F(ScoreTest, AModelThatChangesWhileItIsReadIsRefused) {
   ScoreExecutor executor = Fake();
   const ScoreTask task = Task(0, 1);
   const std::string path = directory_ + "/model/model.safetensors";
-  while_scoring_ = [&] { ASSERT_TRUE(WriteFileAtomically(path, ReadFile(path).value()).ok()); };
+  while_scoring_ = [&] { return WriteFileAtomically(path, ReadFile(path).value()); };
   in_memory_ = false;
   EXPECT_TRUE(absl::IsFailedPrecondition(executor.Execute(task, context_).status()));
 }
@@ -173,6 +179,31 @@ TEST_F(ScoreTest, TheMemoryLimitReachesTheScorer) {
   ScoreExecutor executor = Fake(limited);
   ASSERT_TRUE(executor.Execute(Task(0, 1), context_).ok());
   EXPECT_EQ(memory_bytes_, 12345u);
+}
+
+TEST_F(ScoreTest, OnADeviceTheMemoryIsTheDevices) {
+  ScoreExecutor on_device = Fake(resources(), {"cuda:1", nullptr, 777, nullptr});
+  ASSERT_TRUE(on_device.Execute(Task(0, 1), context_).ok());
+  EXPECT_EQ(memory_bytes_, 777u);
+  EXPECT_EQ(torch_name_, "cuda:1");
+}
+
+// A device that is lost ends the process; the server that is away does not.
+TEST_F(ScoreTest, ALostDeviceIsToldAtOnce) {
+  std::vector<std::string> lost;
+  const auto note = [&](const std::string& why) { lost.push_back(why); };
+  absl::Status outcome = absl::UnavailableError("the server is away");
+  while_scoring_ = [&] { return outcome; };
+  ScoreExecutor executor = Fake(resources(), {"cuda:0", nullptr, 0, note});
+  EXPECT_FALSE(executor.Execute(Task(0, 1), context_).ok());
+  EXPECT_TRUE(lost.empty());
+  outcome = GuardTorch([]() -> absl::Status { throw DeviceFailure("norm", "cudaErrorX"); });
+  EXPECT_FALSE(executor.Execute(Task(0, 1), context_).ok());
+  EXPECT_THAT(lost, ElementsAre(HasSubstr("device lost: kernel 'norm' did not start: cudaErrorX")));
+}
+
+TEST_F(ScoreTest, WithoutADeviceScoringTakesTheCpu) {
+  EXPECT_EQ(ChooseScoreDevice({"cpu", "cpu", nullptr, nullptr}, {}).torch_name, "cpu");
 }
 
 TEST_F(ScoreTest, StopsWhenCancelled) {
@@ -189,7 +220,7 @@ TEST_F(ScoreTest, RealLossesOfTheFirstWindows) {
   const auto tokens = TokenizeCorpus(**tokenizer, ReadFile(SUB1QUANT_TESTDATA "/wikitext-2/wiki.test.raw").value());
   ASSERT_TRUE(tokens.ok()) << tokens.status();
   const Json golden = Json::parse(std::ifstream(SUB1QUANT_TESTDATA "/gemma4-tiny-golden/perplexity.json"));
-  ScoreExecutor executor(resources(), "cpu");
+  ScoreExecutor executor(resources(), ScoreDevice());
   for (const bool bos_per_window : {false, true}) {
     ScoreTask task = Task(0, 2);
     task.tokens_sha256 = PutBlob(*blobs_, TokensToBytes(*tokens)).value();

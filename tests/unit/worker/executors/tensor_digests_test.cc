@@ -60,11 +60,11 @@ TEST_F(Digests, TheLoaderHashesATensorOncePerVersionOfItsFile) {
   const std::string real = Sha256Hex(BytesOf(tensor));
   digests_.Remember(Identity(), tensor.offset, tensor.bytes, a_);
   TaskContext context;
-  EXPECT_EQ(tensors_.Load(*source_, tensor, Identity(), context)->sha256, a_);
-  EXPECT_EQ(tensors_.Load(*source_, tensor, "", context)->sha256, a_);
+  EXPECT_EQ(tensors_.Open(source_, tensor, Identity(), context)->sha256(), a_);
+  EXPECT_EQ(tensors_.Open(source_, tensor, "", context)->sha256(), a_);
   const std::string path = directory_ + "/model/model.safetensors";
   ASSERT_TRUE(WriteFileAtomically(path, ReadFile(path).value()).ok());
-  EXPECT_EQ(tensors_.Load(*source_, tensor, "", context)->sha256, real);
+  EXPECT_EQ(tensors_.Open(source_, tensor, "", context)->sha256(), real);
   const std::string identity = ReadInventory(*source_)->files.front().identity;
   EXPECT_EQ(digests_.Find(identity, tensor.offset, tensor.bytes), real);
 }

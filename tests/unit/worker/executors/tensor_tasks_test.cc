@@ -121,6 +121,30 @@ TEST(ChoiceCacheTest, IsBoundedAndForgetsTheOldest) {
   EXPECT_EQ(cache.bytes(), 60u);
 }
 
+// Rows of a tensor whose digest is known are read while they are searched or encoded.
+TEST_F(TensorTasks, AFileThatChangesWhileItIsReadIsRefused) {
+  const SearchTask search = Search(kSquare);
+  const PackTask pack = Pack(kSquare, "groupwise_int4");
+  ASSERT_TRUE(SearchExecutor(resources()).Execute(search, context_).ok());
+  models_.on_read = [&] {
+    const std::string path = directory_ + "/model/model.safetensors";
+    ASSERT_TRUE(WriteFileAtomically(path, ReadFile(path).value() + "more").ok());
+  };
+  const absl::Status searched = SearchExecutor(resources()).Execute(search, context_).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(searched)) << searched;
+  SearchTask again = search;
+  const std::vector<ModelSource::File> files = source_->List().value();
+  for (const ModelSource::File& file : files)
+    if (file.name == "model.safetensors") again.file_identity = file.identity;
+  models_.on_read = nullptr;
+  ASSERT_TRUE(SearchExecutor(resources()).Execute(again, context_).ok());
+  models_.on_read = [this] { context_.Cancel(); };
+  PackTask cancelled = pack;
+  cancelled.file_identity = again.file_identity;
+  const absl::Status packed = PackExecutor(resources()).Execute(cancelled, context_).status();
+  EXPECT_TRUE(absl::IsCancelled(packed)) << packed;
+}
+
 TEST_F(TensorTasks, AnotherVersionOfTheFileIsRefused) {
   SearchTask search = Search(kSquare);
   const PackTask pack = Pack(kSquare, "groupwise_int4");

@@ -35,7 +35,9 @@ class MemoryBlobs : public BlobStore {
   absl::Status Delete(const std::string& sha256) override {
     return blobs_.erase(sha256) == 1 ? absl::OkStatus() : absl::NotFoundError("no blob " + sha256);
   }
-  absl::StatusOr<std::unique_ptr<Writer>> NewWriter() override { return absl::UnimplementedError("NewWriter"); }
+  absl::StatusOr<std::unique_ptr<Writer>> NewWriter(const std::string&) override {
+    return absl::UnimplementedError("NewWriter");
+  }
   absl::StatusOr<uint64_t> Size(const std::string&) override { return absl::UnimplementedError("Size"); }
   absl::Status ReadRange(const std::string&, uint64_t, void*, size_t) override {
     return absl::UnimplementedError("ReadRange");
