@@ -65,7 +65,7 @@ class Coordinator {
 };
 
 // Failures leave this machine without the directories that `paths` names.
-std::unique_ptr<Coordinator> NewGrpcCoordinator(std::shared_ptr<grpc::Channel> channel, WorkerIdentity identity,
+std::unique_ptr<Coordinator> NewGrpcCoordinator(std::shared_ptr<grpc::Channel> channel, const WorkerIdentity& identity,
                                                 PathNames paths);
 
 }  // namespace sub1quant

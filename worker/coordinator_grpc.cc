@@ -148,7 +148,7 @@ class GrpcCoordinator final : public Coordinator {
 
 }  // namespace
 
-std::unique_ptr<Coordinator> NewGrpcCoordinator(std::shared_ptr<grpc::Channel> channel, WorkerIdentity identity,
+std::unique_ptr<Coordinator> NewGrpcCoordinator(std::shared_ptr<grpc::Channel> channel, const WorkerIdentity& identity,
                                                 PathNames paths) {
   return std::make_unique<GrpcCoordinator>(std::move(channel), identity, std::move(paths));
 }

@@ -14,7 +14,7 @@ using JobAction = std::function<absl::Status(Context&, Session&, const std::stri
 
 // `sub1quant NAME JOB --server …`.
 inline CLI::App* AddJobCommand(CLI::App& app, Context& context, const std::string& name, const std::string& text,
-                               JobAction action) {
+                               const JobAction& action) {
   CLI::App* command = app.add_subcommand(name, text);
   const auto job = std::make_shared<std::string>();
   command->add_option("JOB", *job, "job id")->type_name("")->required();

@@ -12,7 +12,7 @@ namespace sub1quant {
 // `sub1quant NAME PATH`.
 inline CLI::App* AddPathCommand(CLI::App& app, Context& context, const std::string& name, const std::string& text,
                                 const std::string& placeholder, const std::string& path_text,
-                                std::function<absl::Status(Context&, const std::string& path)> action) {
+                                const std::function<absl::Status(Context&, const std::string& path)>& action) {
   CLI::App* command = app.add_subcommand(name, text);
   const auto path = std::make_shared<std::string>();
   command->add_option(placeholder, *path, path_text)->type_name("")->required();
