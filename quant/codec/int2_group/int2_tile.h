@@ -55,10 +55,8 @@ class Int2Search {
 
   Float BaseError(int i, Float s) const {
     const Float w = V::Load(magnitudes_ + i * V::kLanes);
-    return V::MinAbs(w, V::Sub(w, s));
+    return V::MinMagnitude(w, V::Abs(V::Sub(w, s)));
   }
-  // |t|, also in the padding, where it is r.
-  Float SignError(int i, const Scales& scales) const { return V::Abs(V::Sub(BaseError(i, scales.s), scales.r)); }
   Float ZeroInPadding(int i, Float x) const {
     if constexpr (kPadded) return V::Keep(V::Less(V::Set(static_cast<float>(i)), real_), x);
     return x;
@@ -66,11 +64,15 @@ class Int2Search {
 
   void Step(int m) {
     const Float s = V::RoundToFp16(V::Mul(V::Set(Int2Multiplier(m)), absmax_));
-    const Float sum = Sum::template Sum<V>([&](int i) { return BaseError(i, s); });
+    const Float sum = Sum::template Sum<V>([&](int i) {
+      const Float e = BaseError(i, s);
+      V::Store(errors_ + i * V::kLanes, e);
+      return e;
+    });
     scales_[m] = {s, V::RoundToFp16(V::Div(sum, V::Set(static_cast<float>(kSize))))};
   }
 
-  // B(t*t) with and without the padding, and the largest |t|.
+  // B(t*t) with and without the padding, where |t| is r, and the largest |t|.
   template <bool kCorrected>
   void SumSquares(int m) {
     Float padded[Sum::kBlocks], real[Sum::kBlocks];
@@ -78,7 +80,8 @@ class Int2Search {
     for (int b = 0; b < Sum::kBlocks; ++b) {
       Float t[8], squares[8];
 #pragma GCC unroll 8
-      for (int i = 0; i < 8; ++i) t[i] = SignError(Sum::Position(b, i), scales_[m]);
+      for (int i = 0; i < 8; ++i)
+        t[i] = V::Abs(V::Sub(V::Load(errors_ + Sum::Position(b, i) * V::kLanes), scales_[m].r));
 #pragma GCC unroll 8
       for (int i = 0; i < 8; ++i) squares[i] = V::Mul(t[i], t[i]);
       padded[b] = Sum::template FoldEight<V>(squares);
@@ -131,18 +134,21 @@ class Int2Search {
     Scales scales;
     CorrectionScale<V> correction;
     Float threshold;  // the k-th largest |t|
+    Float equals;     // how many of the k largest are equal to it
   };
 
   Candidate MakeCandidate(int m, int k) const {
     // The cost but for the order of its sum: real_cost - squares of the k largest + what the corrections leave of them.
     const CorrectionScale<V> correction(top_[m].values[0]);
-    Float cost = real_cost_[m];
+    const Float threshold = top_[m].values[k - 1];
+    Float cost = real_cost_[m], equals = V::Set(0.0f);
     for (int i = 0; i < k; ++i) {
       const Float t = top_[m].values[i], u = correction.Rest(t);
       cost = V::Add(V::Sub(cost, V::Mul(t, t)), V::Mul(u, u));
+      equals = V::Add(equals, V::Keep(V::Equal(t, threshold), V::Set(1.0f)));
     }
     const Float slack = V::Mul(real_cost_[m], V::Set(0x1p-17f));
-    return {V::Sub(cost, slack), V::Set(static_cast<float>(m)), scales_[m], correction, top_[m].values[k - 1]};
+    return {V::Sub(cost, slack), V::Set(static_cast<float>(m)), scales_[m], correction, threshold, equals};
   }
 
   // The candidate of the lowest bound, lane by lane, is evaluated exactly, until no other could still be better or
@@ -162,7 +168,7 @@ class Int2Search {
         const Mask done = V::Equal(chosen.index, V::Set(static_cast<float>(m)));
         candidates[m].lower = V::Select(done, V::Set(__builtin_inff()), candidates[m].lower);
       }
-      const Float cost = Cost(k, chosen);
+      const Float cost = Cost(chosen);
       const Mask better = V::Or(V::Less(cost, best), V::And(V::Equal(cost, best), V::Less(chosen.index, index)));
       best = V::Select(better, cost, best);
       index = V::Select(better, chosen.index, index);
@@ -175,43 +181,23 @@ class Int2Search {
             V::Select(m, yes.index, no.index),
             {V::Select(m, yes.scales.s, no.scales.s), V::Select(m, yes.scales.r, no.scales.r)},
             CorrectionScale<V>::Selected(m, yes.correction, no.correction),
-            V::Select(m, yes.threshold, no.threshold)};
+            V::Select(m, yes.threshold, no.threshold),
+            V::Select(m, yes.equals, no.equals)};
   }
 
-  // B(u*u). Corrected are the positions above the threshold; of those equal to it the first ones, so that k are.
-  Float Cost(int k, const Candidate& chosen) const {
-    Float count = V::Set(0.0f);
-    const Float cost = Sum::template Sum<V>([&](int i) {
-      const Float t = ZeroInPadding(i, SignError(i, chosen.scales));
-      const Mask corrected = V::LessEqual(chosen.threshold, t);
-      count = V::Add(count, V::Keep(corrected, V::Set(1.0f)));
-      const Float u = V::Select(corrected, chosen.correction.Rest(t), t);
-      return V::Mul(u, u);
-    });
-    const Mask ties = V::And(V::Less(V::Set(static_cast<float>(k)), count), V::Less(V::Set(0.0f), chosen.threshold));
-    return V::Any(ties) ? CostWithTies(k, chosen) : cost;
-  }
-
-  Float CostWithTies(int k, const Candidate& chosen) const {
-    Float above = V::Set(0.0f);
+  // B(u*u). Corrected are the positions above the threshold, and the first of those equal to it, so that k are.
+  Float Cost(const Candidate& chosen) const {
+    alignas(64) float squares[kSize * V::kLanes];
+    Float equals = V::Set(0.0f);  // so far
     for (int i = 0; i < kSize; ++i) {
-      const Float t = ZeroInPadding(i, SignError(i, chosen.scales));
-      above = V::Add(above, V::Keep(V::Less(chosen.threshold, t), V::Set(1.0f)));
+      const Float t = ZeroInPadding(i, V::Abs(V::Sub(BaseError(i, chosen.scales.s), chosen.scales.r)));
+      const Mask equal = V::Equal(t, chosen.threshold);
+      equals = V::Add(equals, V::Keep(equal, V::Set(1.0f)));
+      const Mask first = V::And(equal, V::LessEqual(equals, chosen.equals));
+      const Float u = V::Select(V::Or(V::Less(chosen.threshold, t), first), chosen.correction.Rest(t), t);
+      V::Store(squares + i * V::kLanes, V::Mul(u, u));
     }
-    // The last position that is corrected although only equal.
-    Float room = V::Sub(V::Set(static_cast<float>(k)), above), last = V::Set(-1.0f);
-    for (int i = 0; i < kSize; ++i) {
-      const Float t = ZeroInPadding(i, SignError(i, chosen.scales));
-      const Mask takes = V::And(V::Equal(t, chosen.threshold), V::Less(V::Set(0.0f), room));
-      room = V::Sub(room, V::Keep(takes, V::Set(1.0f)));
-      last = V::Select(takes, V::Set(static_cast<float>(i)), last);
-    }
-    return Sum::template Sum<V>([&](int i) {
-      const Float t = ZeroInPadding(i, SignError(i, chosen.scales));
-      const Mask equal = V::And(V::Equal(t, chosen.threshold), V::LessEqual(V::Set(static_cast<float>(i)), last));
-      const Float u = V::Select(V::Or(V::Less(chosen.threshold, t), equal), chosen.correction.Rest(t), t);
-      return V::Mul(u, u);
-    });
+    return Sum::template Sum<V>([&](int i) { return V::Load(squares + i * V::kLanes); });
   }
 
   const WeightTile& tile_;
@@ -224,6 +210,7 @@ class Int2Search {
   Float padded_cost_[kInt2Multipliers], real_cost_[kInt2Multipliers];
   TopEight<V> top_[kInt2Multipliers];
   alignas(64) float magnitudes_[kSize * V::kLanes];
+  alignas(64) float errors_[kSize * V::kLanes];  // |e| of the multiplier that Step had last
 };
 
 template <class V>

@@ -17,7 +17,7 @@ struct TopEight {
     Sort(t);
     // Both descending: the larger of the mirrored pairs are the eight largest, in bitonic order.
 #pragma GCC unroll 8
-    for (int i = 0; i < kCount; ++i) values[i] = first ? t[i] : V::Max(values[i], t[kCount - 1 - i]);
+    for (int i = 0; i < kCount; ++i) values[i] = first ? t[i] : V::MaxMagnitude(values[i], t[kCount - 1 - i]);
     if (first) return;
 #pragma GCC unroll 3
     for (int distance = 4; distance >= 1; distance /= 2)
@@ -28,8 +28,8 @@ struct TopEight {
 
  private:
   static void Order(Float* v, int a, int b) {
-    const Float high = V::Max(v[a], v[b]);
-    v[b] = V::Min(v[a], v[b]);
+    const Float high = V::MaxMagnitude(v[a], v[b]);
+    v[b] = V::MinMagnitude(v[a], v[b]);
     v[a] = high;
   }
 
