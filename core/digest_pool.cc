@@ -13,10 +13,12 @@ constexpr size_t kStepBlocks = (size_t{1} << 20) / kSha256BlockBytes;
 
 std::string DigestPool::Sha256(const std::vector<ByteSpan>& parts) {
   if (!HasSha256Streams()) {
-    const ThreadBudget::Grant grant = budget_.Take(1);
-    class Sha256 whole;
-    for (const ByteSpan& part : parts) whole.Update(part.data, part.size);
-    return whole.HexDigest();
+    const auto hash = [&](int) {
+      class Sha256 whole;
+      for (const ByteSpan& part : parts) whole.Update(part.data, part.size);
+      return whole.HexDigest();
+    };
+    return cpu_.Run(hash, 1);
   }
   Request mine;
   std::array<uint8_t, kSha256BlockBytes> rest{};  // what does not fill a block yet
@@ -50,9 +52,15 @@ void DigestPool::Hash(Request& mine) {
   while (mine.blocks > 0) {
     if (mine.taken || !MayLead()) {
       changed_.wait(lock);
-    } else {
-      Lead(mine, lock);
+      continue;
     }
+    ++leaders_;
+    mine.taken = true;
+    lock.unlock();
+    cpu_.Run([&](int) { Lead(mine); }, 1);
+    lock.lock();
+    --leaders_;
+    changed_.notify_all();
   }
 }
 
@@ -62,12 +70,8 @@ bool DigestPool::MayLead() const {
   return leaders_ == 0 || idle >= kSha256Streams;
 }
 
-void DigestPool::Lead(Request& mine, std::unique_lock<std::mutex>& lock) {
-  ++leaders_;
-  mine.taken = true;
-  lock.unlock();
-  const ThreadBudget::Grant grant = budget_.Take(1);
-  lock.lock();
+void DigestPool::Lead(Request& mine) {
+  std::unique_lock<std::mutex> lock(mutex_);
   while (mine.blocks > 0) {
     std::array<Request*, kSha256Streams> together{&mine};
     size_t count = 1, step = std::min(mine.blocks, kStepBlocks);
@@ -94,8 +98,6 @@ void DigestPool::Lead(Request& mine, std::unique_lock<std::mutex>& lock) {
     }
     changed_.notify_all();
   }
-  --leaders_;
-  changed_.notify_all();
 }
 
 }  // namespace sub1quant

@@ -10,16 +10,16 @@
 #include <string>
 #include <vector>
 
+#include "core/compute_threads.h"
 #include "core/digest.h"
 #include "core/sha256_streams.h"
-#include "core/thread_budget.h"
 
 namespace sub1quant {
 
-// Thread-safe. Whoever hashes takes one thread of `budget`: callers hold none.
+// Thread-safe. The hashing is done on a thread of `cpu`: not to be called on one.
 class DigestPool {
  public:
-  explicit DigestPool(ThreadBudget& budget) : budget_(budget) {}
+  explicit DigestPool(ComputeThreads& cpu) : cpu_(cpu) {}
   // 64 hexadecimal digits, as Sha256Hex.
   std::string Sha256(const void* data, size_t size) { return Sha256(std::vector<ByteSpan>{{data, size}}); }
   // Of all parts, one after the other.
@@ -36,9 +36,9 @@ class DigestPool {
   void Hash(Request& mine);
   bool MayLead() const;
   // Hashes `mine` and what else waits, until `mine` is done.
-  void Lead(Request& mine, std::unique_lock<std::mutex>& lock);
+  void Lead(Request& mine);
 
-  ThreadBudget& budget_;
+  ComputeThreads& cpu_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Request*> requests_;  // with blocks left, in their order; guarded by mutex_, as what follows

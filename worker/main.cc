@@ -99,7 +99,7 @@ struct Worker {
   Device device;
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<ModelAccess> models;
-  std::unique_ptr<ThreadBudget> cpu;
+  std::unique_ptr<ComputeThreads> cpu;
   std::unique_ptr<DigestPool> hashes;
   std::unique_ptr<TensorDigests> digests;
   std::unique_ptr<TensorLoader> tensors;
@@ -133,7 +133,7 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
   PathNames paths = NamesOf(options, roots);
   worker.models = NewModelAccess(std::move(roots), channel);
   const int threads = options.threads > 0 ? options.threads : AvailableThreads();
-  worker.cpu = std::make_unique<ThreadBudget>(threads);
+  worker.cpu = std::make_unique<ComputeThreads>(threads);
   SUB1QUANT_ASSIGN_OR_RETURN(worker.digests, OpenDigests(options));
   worker.hashes = std::make_unique<DigestPool>(*worker.cpu);
   worker.tensors = std::make_unique<TensorLoader>(*worker.hashes, *worker.digests);

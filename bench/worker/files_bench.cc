@@ -320,7 +320,7 @@ class FilesBench {
   const std::unique_ptr<WorkerMetrics> metrics_ = NewNullMetrics();
   const std::unique_ptr<MatrixCoder> coder_ = NewCpuCoder();
   OneModel model_;
-  ThreadBudget cpu_;
+  ComputeThreads cpu_;
   DigestPool hashes_{cpu_};
   ChoiceCache choices_{uint64_t{256} << 20};
   std::unique_ptr<TensorLoader> tensor_loader_;

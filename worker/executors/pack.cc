@@ -34,11 +34,10 @@ absl::StatusOr<EncodedMatrix> PackExecutor::Encode(const PackTask& task, const C
   EncodeOptions options;
   options.kept = kept.get();
   options.group_size = task.group_size;
-  absl::StatusOr<EncodedMatrix> encoded = [&] {
-    const ThreadBudget::Grant grant = resources_.cpu.Take();
-    options.threads = grant.threads();
+  absl::StatusOr<EncodedMatrix> encoded = resources_.cpu.Run([&](int threads) {
+    options.threads = threads;
     return resources_.coder.Encode(tensor.view(), task.method, options);
-  }();
+  });
   if (!encoded.ok()) return Annotate(encoded.status(), task.tensor.key);
   SUB1QUANT_RETURN_IF_ERROR(tensor.CheckUnchanged());
   return encoded;

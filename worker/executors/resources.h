@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "core/clock.h"
+#include "core/compute_threads.h"
 #include "core/digest_pool.h"
-#include "core/thread_budget.h"
 #include "quant/artifact/blob_store.h"
 #include "quant/device/matrix_coder.h"
 #include "worker/executors/choice_cache.h"
@@ -21,8 +21,8 @@ struct Resources {
   BlobStore& blobs;
   WorkerMetrics& metrics;
   MatrixCoder& coder;
-  // Of which search and pack take what they compute on; scoring runs alone, on all of it.
-  ThreadBudget& cpu;
+  // On which search and pack compute; scoring runs alone, on as many threads of its own.
+  ComputeThreads& cpu;
   DigestPool& hashes;
   TensorLoader& tensors;
   ChoiceCache& choices;       // from search to pack

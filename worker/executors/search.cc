@@ -12,10 +12,9 @@ absl::StatusOr<SearchResult> SearchExecutor::Execute(const SearchTask& task, Tas
   SUB1QUANT_ASSIGN_OR_RETURN(const OpenTensor tensor,
                              resources_.tensors.Open(source, task.tensor, task.file_identity, context));
   std::vector<KeptChoices> kept;
-  absl::StatusOr<std::vector<CandidateRow>> rows = [&] {
-    const ThreadBudget::Grant grant = resources_.cpu.Take();
-    return resources_.coder.Search(tensor.view(), task.group_size, task.methods, grant.threads(), &kept);
-  }();
+  absl::StatusOr<std::vector<CandidateRow>> rows = resources_.cpu.Run([&](int threads) {
+    return resources_.coder.Search(tensor.view(), task.group_size, task.methods, threads, &kept);
+  });
   if (!rows.ok()) return Annotate(rows.status(), task.tensor.key);
   SUB1QUANT_RETURN_IF_ERROR(tensor.CheckUnchanged());
   for (size_t i = 0; i < kept.size(); ++i)

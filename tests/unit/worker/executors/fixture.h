@@ -83,7 +83,7 @@ class ExecutorTest : public ::testing::Test {
   std::unique_ptr<WorkerMetrics> metrics_ = NewNullMetrics();
   std::unique_ptr<MatrixCoder> coder_ = NewCpuCoder();
   DirectoryModels models_;
-  ThreadBudget cpu_{2};
+  ComputeThreads cpu_{2};
   TensorDigests digests_;
   DigestPool hashes_{cpu_};
   TensorLoader tensors_{hashes_, digests_};
