@@ -33,8 +33,9 @@ cudaError_t StartGroups(const Launch& launch, uint64_t groups, void (*kernel)(Pa
   return StartKernel(launch, groups, kBlockThreads / 16, kernel, std::forward<Arguments>(arguments)...);
 }
 
-// For a kernel's loop over pairs of groups: this warp's first pair, and the distance to its next.
+// For a kernel's loop over pairs of groups: this warp's first pair, or its block's, and the distance to the next.
 __device__ inline unsigned FirstPair() { return (blockIdx.x * blockDim.x + threadIdx.x) / 32; }
+__device__ inline unsigned FirstPairOfBlock() { return blockIdx.x * (blockDim.x / 32); }
 __device__ inline unsigned PairStep() { return gridDim.x * blockDim.x / 32; }
 
 }  // namespace sub1quant

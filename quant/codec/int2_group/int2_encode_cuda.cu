@@ -67,8 +67,8 @@ __global__ void __launch_bounds__(kBlockThreads)
     LaneGroup<kSize> group;
     LoadGroup(block, 2 * pair + Lane() / kHalf, &group);
     const bool bad = RefuseInt2(&group);
-    const Int2Lane<kSize> lane(group);
-    const int multiplier = FromHalfLane(ChooseMultipliers(lane, SearchedCorrections{}).multiplier, LaneOfItem(0));
+    const Int2Lane<kSize> lane(group, /*corrects=*/false);
+    const int multiplier = ChooseBinary(lane);
     float base, binary;
     BinarySums(lane, multiplier, &base, &binary);
     const Int2LaneCodes<kSize> codes(group, lane, multiplier);
@@ -149,13 +149,14 @@ __global__ void __launch_bounds__(kBlockThreads, 4)
     LaneGroup<kSize> group;
     LoadGroup(block, 2 * pair + Lane() / kHalf, &group);
     const bool bad = RefuseInt2(&group);
-    const Int2Lane<kSize> lane(group);
-    const Int2Best best = ChooseMultipliers(lane, request);
-    const Int2LaneCodes<kSize> codes(group, lane, FromHalfLane(best.multiplier, LaneOfItem(1)));
+    const Int2Lane<kSize> lane(group, /*corrects=*/true);
+    Int2Best best[kMaxSearchedCorrections];
+    ChooseCorrected(lane, request, best);
+    const Int2LaneCodes<kSize> codes(group, lane, best[0].multiplier);
     codes.StoreBase(group.at, group.exists, out);
     codes.StoreSigns(group.at, group.exists, false, out);
     const TopEight top = FindTopEight(codes.t);
-    const CorrectionScale scale(top.keys[0]);
+    const CorrectionScale scale(top.Largest(1));
     GatherLargest(codes.t, SelectLargest(codes.t, top, k), shared);
     __syncwarp();
     RankCorrections(scale, static_cast<unsigned>(k), group.at, group.exists, out, shared);
@@ -163,13 +164,13 @@ __global__ void __launch_bounds__(kBlockThreads, 4)
     StoreNibbles(pair, block.groups, static_cast<unsigned>(k), out, *shared);
     __syncwarp();
     if (bad && HalfLane() == 0) ReportBadGroup(report, block, group.at);
-    if (!group.exists || static_cast<int>(HalfLane()) != LaneOfItem(1)) continue;
+    if (!group.exists || HalfLane() != 0) continue;
     out.counts[group.at] =
         static_cast<uint8_t>(static_cast<unsigned>(k) < group.real ? static_cast<unsigned>(k) : group.real);
     out.correction_scales[group.at] = scale.bits;
-    if (!bad) units += ExactUnits(best.cost);
+    if (!bad) units += ExactUnits(best[0].cost);
   }
-  if (static_cast<int>(HalfLane()) == LaneOfItem(1)) sums.Add(0, units);
+  if (HalfLane() == 0) sums.Add(0, units);
   sums.Report(report);
 }
 
