@@ -61,7 +61,7 @@ SUB1QUANT_HOST_DEVICE inline float RoundToInteger(float x) { return (x + 1258291
 SUB1QUANT_HOST_DEVICE inline float RoundToCode(float x, float limit) { return RoundToInteger(Clamp(x, -limit, limit)); }
 
 SUB1QUANT_HOST_DEVICE inline float Magnitude(float x) {
-  return std::bit_cast<float>(std::bit_cast<uint32_t>(x) & 0x7fffffffu);
+  return std::fabs(x);
 }
 
 // rne(value * 2^60), what ExactSum adds for a term: |value| < 2^63 and value >= 0.

@@ -157,7 +157,11 @@ __global__ void __launch_bounds__(kBlockThreads, 4)
     codes.StoreSigns(group.at, group.exists, false, out);
     const TopEight top = FindTopEight(codes.t);
     const CorrectionScale scale(top.Largest(1));
-    GatherLargest(codes.t, SelectLargest(codes.t, top, k), shared);
+    uint32_t selected = 0;
+    ForLargest(codes.t, top, k, [&](int i, bool is_selected) {
+      selected = (selected & ~(1u << i)) | (is_selected ? 1u : 0u) << i;
+    });
+    GatherLargest(codes.t, selected, shared);
     __syncwarp();
     RankCorrections(scale, static_cast<unsigned>(k), group.at, group.exists, out, shared);
     __syncwarp();

@@ -118,6 +118,11 @@ struct Int2Lane {
   }
 };
 
+// Whether the request has a c-th K. A search usually has two.
+__device__ inline bool Asks(const SearchedCorrections& request, int c) {
+  return c < 2 ? Usually(request.k[c] != 0) : !Usually(request.k[c] == 0);
+}
+
 struct Int2Best {
   float cost = kInfiniteCost;
   int multiplier = 0;
@@ -146,11 +151,9 @@ __device__ inline void CorrectedCosts(const Int2Lane<kSize>& lane, int multiplie
   }
 #pragma unroll
   for (int c = 0; c < kMaxSearchedCorrections; ++c) {
-    if (request.k[c] == 0) continue;
-    const uint32_t selected = SelectLargest(t, top, request.k[c]);
+    if (!Asks(request, c)) continue;
     float mixed[kValues];
-#pragma unroll
-    for (int i = 0; i < kValues; ++i) mixed[i] = ((selected >> i) & 1) != 0 ? corrected[i] : squares[i];
+    ForLargest(t, top, request.k[c], [&](int i, bool selected) { mixed[i] = selected ? corrected[i] : squares[i]; });
     costs[c] = HalfSum(LanePart(mixed));
   }
 }
@@ -163,7 +166,7 @@ __device__ inline void ChooseCorrected(const Int2Lane<kSize>& lane, const Search
   float bounds[kMaxSearchedCorrections];
 #pragma unroll
   for (int c = 0; c < kMaxSearchedCorrections; ++c)
-    bounds[c] = request.k[c] == 0 ? kInfiniteCost : lane.LowerBound(request.k[c]);
+    bounds[c] = Asks(request, c) ? lane.LowerBound(request.k[c]) : kInfiniteCost;
 #pragma unroll 1
   for (int round = 0; round < kInt2Multipliers; ++round) {
     float open = kInfiniteCost;  // the lowest bound of a format that multiplier SumOfLane() can still win
@@ -177,7 +180,7 @@ __device__ inline void ChooseCorrected(const Int2Lane<kSize>& lane, const Search
     CorrectedCosts(lane, multiplier, request, costs);
 #pragma unroll
     for (int c = 0; c < kMaxSearchedCorrections; ++c) {
-      if (request.k[c] != 0) best[c].Offer(costs[c], multiplier);
+      if (Asks(request, c)) best[c].Offer(costs[c], multiplier);
       if (SumOfLane() == multiplier) bounds[c] = kInfiniteCost;
     }
   }

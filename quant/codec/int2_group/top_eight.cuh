@@ -118,22 +118,16 @@ struct SetOrder {
   }
 };
 
-// The K positions of largest |t|, equal ones by ascending position: exactly K of the group, a bit for each position of
-// the lane. 1 <= k <= 8.
+// Of the positions that reach `least`, the K-th largest |t|: which belong to the K largest if more than K do, a bit for
+// each position of the lane. Those above `least` do, and as many of the equal ones as are left, by ascending position.
 template <int kValues>
-__device__ inline uint32_t SelectLargest(const float (&t)[kValues], const TopEight& top, int k) {
-  const float least = top.Largest(k);
-  uint32_t reaching = 0;
+__device__ inline uint32_t SettleTies(const float (&t)[kValues], float least, int k) {
+  uint32_t selected = 0, equal = 0;
 #pragma unroll
-  for (int i = 0; i < kValues; ++i) reaching |= (Magnitude(t[i]) >= least ? 1u : 0u) << i;
-  // Each half has at least K of them.
-  const unsigned count = __reduce_add_sync(kAllLanes, static_cast<unsigned>(__popc(reaching)));
-  if (Usually(count == 2 * static_cast<unsigned>(k))) return reaching;
-  uint32_t equal = 0;
-#pragma unroll
-  for (int i = 0; i < kValues; ++i) equal |= (Magnitude(t[i]) == least ? 1u : 0u) << i;
-  // What those above the K-th leave of the K places goes to the first of the equal ones.
-  uint32_t selected = reaching & ~equal;
+  for (int i = 0; i < kValues; ++i) {
+    selected |= (Magnitude(t[i]) > least ? 1u : 0u) << i;
+    equal |= (Magnitude(t[i]) == least ? 1u : 0u) << i;
+  }
   int above = __popc(selected);
 #pragma unroll
   for (int lanes = 8; lanes >= 1; lanes /= 2) above += __shfl_xor_sync(kAllLanes, above, lanes);
@@ -148,6 +142,25 @@ __device__ inline uint32_t SelectLargest(const float (&t)[kValues], const TopEig
     selected |= (second && before_second < places ? 1u : 0u) << (i + 1);
   }
   return selected;
+}
+
+// Calls choose(i, selected) for each position of the lane: whether it is one of the K largest |t|, of equal ones the first.
+// Where there are ties, a position is chosen twice; the second time counts. 1 <= k <= 8.
+template <int kValues, typename Choose>
+__device__ inline void ForLargest(const float (&t)[kValues], const TopEight& top, int k, const Choose& choose) {
+  const float least = top.Largest(k);
+  unsigned reaching = 0;
+#pragma unroll
+  for (int i = 0; i < kValues; ++i) {
+    const bool reaches = Magnitude(t[i]) >= least;
+    choose(i, reaches);
+    reaching += reaches ? 1u : 0u;
+  }
+  // Each half has at least K of them.
+  if (Usually(__reduce_add_sync(kAllLanes, reaching) == 2 * static_cast<unsigned>(k))) return;
+  const uint32_t selected = SettleTies(t, least, k);
+#pragma unroll
+  for (int i = 0; i < kValues; ++i) choose(i, ((selected >> i) & 1) != 0);
 }
 
 }  // namespace sub1quant
