@@ -63,9 +63,9 @@ __global__ void __launch_bounds__(kBlockThreads)
   __shared__ BlockSums<2> sums;
   sums.Clear();
   UInt128 units = 0;  // lane 0 of a half: int2_base, lane 1: int2_binary_residual
-  for (unsigned pair = FirstPair(); pair < (block.groups + 1) / 2; pair += PairStep()) {
+  for (unsigned first = FirstPair(); first < (block.groups + 1) / 2; first += PairStep()) {
     LaneGroup<kSize> group;
-    LoadGroup(block, 2 * pair + Lane() / kHalf, &group);
+    LoadGroup(block, 2 * first + threadIdx.x / kHalf, &group);
     const bool bad = RefuseInt2(&group);
     const Int2Lane<kSize> lane(group, /*corrects=*/false);
     const int multiplier = ChooseBinary(lane);
@@ -128,7 +128,7 @@ __device__ inline void RankCorrections(const CorrectionScale& scale, unsigned k,
 // alone, a nibble of 8 fills the byte.
 __device__ inline void StoreNibbles(unsigned pair, unsigned groups, unsigned k, const Int2Arrays& out,
                                     const WarpCorrections& shared) {
-  const unsigned nibbles = 2 * pair + 1 < groups ? 2 * k : k;
+  const unsigned nibbles = 2 * pair + 1 < groups ? 2 * k : 2 * pair < groups ? k : 0;
   const unsigned first = 2 * Lane();
   if (first >= nibbles) return;
   const unsigned high = first + 1 < nibbles ? shared.code[first + 1] : 8u;
@@ -136,7 +136,7 @@ __device__ inline void StoreNibbles(unsigned pair, unsigned groups, unsigned k, 
 }
 
 template <int kSize>
-__global__ void __launch_bounds__(kBlockThreads, 4)
+__global__ void __launch_bounds__(kBlockThreads, kSize == 256 ? 3 : 4)
     Int2CorrectedEncodeKernel(WeightBlock block, int k, Int2Arrays out, KernelReport report) {
   __shared__ BlockSums<1> sums;
   __shared__ WarpCorrections corrections[kBlockThreads / 32];
@@ -145,9 +145,9 @@ __global__ void __launch_bounds__(kBlockThreads, 4)
   SearchedCorrections request;
   request.k[0] = k;
   UInt128 units = 0;
-  for (unsigned pair = FirstPair(); pair < (block.groups + 1) / 2; pair += PairStep()) {
+  for (unsigned first = FirstPair(); first < (block.groups + 1) / 2; first += PairStep()) {
     LaneGroup<kSize> group;
-    LoadGroup(block, 2 * pair + Lane() / kHalf, &group);
+    LoadGroup(block, 2 * first + threadIdx.x / kHalf, &group);
     const bool bad = RefuseInt2(&group);
     const Int2Lane<kSize> lane(group, /*corrects=*/true);
     Int2Best best[kMaxSearchedCorrections];
@@ -165,7 +165,7 @@ __global__ void __launch_bounds__(kBlockThreads, 4)
     __syncwarp();
     RankCorrections(scale, static_cast<unsigned>(k), group.at, group.exists, out, shared);
     __syncwarp();
-    StoreNibbles(pair, block.groups, static_cast<unsigned>(k), out, *shared);
+    StoreNibbles(first + threadIdx.x / 32, block.groups, static_cast<unsigned>(k), out, *shared);
     __syncwarp();
     if (bad && HalfLane() == 0) ReportBadGroup(report, block, group.at);
     if (!group.exists || HalfLane() != 0) continue;

@@ -40,6 +40,8 @@ struct CorrectionScale {
 template <int kSize>
 struct Int2Lane {
   static constexpr int kValues = LaneLayout<kSize>::kValues;
+  // For how many multipliers the errors stay in registers; with 16 values a lane they are computed again.
+  static constexpr int kKept = kSize <= 128 ? kInt2Multipliers : 1;
   float magnitudes[kValues];  // 0 in the padding
   unsigned real;
   bool zero;
@@ -55,21 +57,20 @@ struct Int2Lane {
     for (int i = 0; i < kValues; ++i) magnitudes[i] = Magnitude(group.weights[i]);
     // In a zero group the errors are the weights: below half of a scale of 1, and r is 0.
     s = zero ? 1.0f : Fp16Value(Fp16Bits(Int2Multiplier(SumOfLane()) * group.absmax));
-    float x[kInt2Multipliers][kValues];
+    float x[kKept][kValues];
     float parts[8] = {};
 #pragma unroll
     for (int m = 0; m < kInt2Multipliers; ++m) {
-      Errors(m, x[m]);
-      parts[m] = LanePart(x[m]);
+      Errors(m, x[m % kKept]);
+      parts[m] = LanePart(x[m % kKept]);
     }
     r = Fp16Value(Fp16Bits(TransposedSums(parts) / static_cast<float>(kSize)));
     r = zero ? 0.0f : r;
 #pragma unroll
     for (int m = 0; m < kInt2Multipliers; ++m) {
-      const float residual = ResidualScale(m);
-#pragma unroll
-      for (int i = 0; i < kValues; ++i) x[m][i] = (x[m][i] - residual) * (x[m][i] - residual);
-      parts[m] = LanePart(x[m]);
+      if constexpr (kKept == 1) Errors(m, x[0]);
+      SquareResiduals(m, x[m % kKept]);
+      parts[m] = LanePart(x[m % kKept]);
     }
     cost = TransposedSums(parts);
     level = cost * (3.0f / kSize);
@@ -77,11 +78,16 @@ struct Int2Lane {
     if (!Usually(corrects)) return;
 #pragma unroll
     for (int m = 0; m < kInt2Multipliers; ++m) {
+      float(&squares)[kValues] = x[m % kKept];
+      if constexpr (kKept == 1) {
+        Errors(m, squares);
+        SquareResiduals(m, squares);
+      }
+      ClearPadding(squares);
       const float highest = FromHalfLane(level, LaneOfSum(m));
-      ClearPadding(x[m]);
 #pragma unroll
-      for (int i = 0; i < kValues; ++i) x[m][i] = std::fmin(x[m][i], highest);
-      parts[m] = LanePart(x[m]);
+      for (int i = 0; i < kValues; ++i) squares[i] = std::fmin(squares[i], highest);
+      parts[m] = LanePart(squares);
     }
     below = TransposedSums(parts);
   }
@@ -102,6 +108,12 @@ struct Int2Lane {
 #pragma unroll
     for (int i = 0; i < kValues; ++i) t[i] = t[i] - residual;
     ClearPadding(t);
+  }
+  // t*t from |e|, also in the padding.
+  __device__ void SquareResiduals(int m, float (&e)[kValues]) const {
+    const float residual = ResidualScale(m);
+#pragma unroll
+    for (int i = 0; i < kValues; ++i) e[i] = (e[i] - residual) * (e[i] - residual);
   }
   __device__ void ClearPadding(float (&t)[kValues]) const {
     if (Usually(real == kSize)) return;

@@ -17,8 +17,7 @@ __global__ void __launch_bounds__(kBlockThreads, kSize == 256 ? 3 : 4)
   const bool corrects = (request.k[0] | request.k[1] | request.k[2]) != 0;
   const int kept = static_cast<int>(HalfLane());  // the sum of this lane, if it is one
   UInt128 units = 0;
-  // All warps of a block make the same steps, so that the compiler knows that lanes stay together.
-  for (unsigned first = FirstPairOfBlock(); first < (block.groups + 1) / 2; first += PairStep()) {
+  for (unsigned first = FirstPair(); first < (block.groups + 1) / 2; first += PairStep()) {
     LaneGroup<kSize> group;
     LoadGroup(block, 2 * first + threadIdx.x / kHalf, &group);
     const bool bad = RefuseInt2(&group);
@@ -27,8 +26,11 @@ __global__ void __launch_bounds__(kBlockThreads, kSize == 256 ? 3 : 4)
     if (Usually(corrects)) ChooseCorrected(lane, request, best);
     float base, binary;
     BinarySums(lane, ChooseBinary(lane), &base, &binary);
-    if (bad && HalfLane() == 0) ReportBadGroup(report, block, group.at);
-    if (bad || !group.exists || kept >= kSums) continue;
+    if (!Usually(!bad)) {
+      if (kept == 0) ReportBadGroup(report, block, group.at);
+      continue;
+    }
+    if (!group.exists || kept >= kSums) continue;
     float sum = kept == 0 ? base : binary;
 #pragma unroll
     for (int c = 0; c < kMaxSearchedCorrections; ++c) sum = kept == 2 + c ? best[c].cost : sum;
