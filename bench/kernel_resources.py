@@ -34,6 +34,7 @@ BUDGET = {
     "RmsNormKernel": ((48,), 16),
     "AddRmsNormKernel": ((48,), 16),
     "GatedGeluKernel": ((48,), 0),
+    "RopeKernel": ((48,), 0),
     "BeginLogSumsKernel": ((48,), 0),
     "FoldLogitsKernel": ((48,), 32),
     "LossesKernel": ((48,), 0),
