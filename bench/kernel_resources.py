@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What nvcc and ptxas make of the kernels: registers, shared memory, spills, PTX instructions per weight.
+"""What nvcc and ptxas make of the kernels: registers, shared memory, spills, machine instructions per weight.
 
 Compiles every kernel source for every architecture of preset cuda-release, warnings as errors, and fails if a kernel
-spills or exceeds its budget below (docs/performance.md). No GPU needed; nothing is run.
+spills or exceeds its budget below (docs/performance.md). No GPU needed; nothing is run. Instructions are counted where
+there is an nvdisasm (of the CUDA toolkit; the PyPI package triton has one, too).
 
-  bench/kernel_resources.py [--nvcc PATH] [--markdown]
+  bench/kernel_resources.py [--nvcc PATH] [--nvdisasm PATH] [--markdown]
 """
 import argparse
 import os
@@ -25,33 +26,37 @@ FLAGS = ["-std=c++20", "-O3", "-I" + ROOT, "--fmad=false", "--ftz=false", "--pre
 # more blocks: 48 leave room for ten.
 BUDGET = {
     "Int4Kernel": ((64, 64, 64, 64), 64),
-    "Int2SearchKernel": ((80, 80, 112, 168), 256),
+    "Int2SearchKernel": ((80, 80, 128, 168), 256),
     "Int2BinaryEncodeKernel": ((64, 64, 80, 128), 128),
-    "Int2CorrectedEncodeKernel": ((80, 80, 112, 128), 512),
+    "Int2CorrectedEncodeKernel": ((80, 80, 128, 168), 512),
     "IntegerKernel": ((80, 80, 128, 128), 2304),
     "DecodeKernel": ((48, 48, 48, 48), 0),
     "RmsNormKernel": ((48,), 16),
     "AddRmsNormKernel": ((48,), 16),
     "GatedGeluKernel": ((48,), 0),
+    "RopeKernel": ((48,), 0),
     "BeginLogSumsKernel": ((48,), 0),
     "FoldLogitsKernel": ((48,), 32),
     "LossesKernel": ((48,), 0),
 }
 
-# Times that the loops inside the loop over pairs of groups run, in the order in which they begin in the PTX, at group size
-# 128: what a count of instructions per weight needs. The template arguments say which kernel.
+# Times that the loops inside the loop over pairs of groups run, in the order in which they begin in the machine code of the
+# usual path (Usually in quant/codec/half_warp.cuh), at group size 128. The template arguments say which kernel.
 INNER_LOOPS = {
     "Int4Kernel<128, false>": (),
-    "Int2SearchKernel<128>": (3, 4, 4),          # pairs of multipliers; merges of the top eight, for each of the two
+    # Multipliers that a warp evaluates, the most of its two groups: 1.22 to 1.46 for normal, Laplace and t(5) weights.
+    "Int2SearchKernel<128>": (1.4,),
     "IntegerKernel<128, false>": (3, 10 / 3),    # 16 factors at a time, four of them at a time: int4's 40
 }
+COUNTED_ARCHITECTURES = (89, 90)
 
-# Issue slots of a scheduler beyond one: division expands, min/max run at half and shuffles at a quarter of the rate.
-DIVISION_INSTRUCTIONS = 10
-MINMAX_SLOTS, SHUFFLE_SLOTS = 2, 4
+# Pipes of a scheduler, after the throughput table of NVIDIA's programming guide: a multiprocessor issues for 128 lanes a
+# clock, adds and multiplies as many float32, and does the rest of the arithmetic for 64 and shuffles for 32.
+PIPES = (("float", r"FADD|FMUL|FFMA|IMAD", 1), ("shuffle", r"SHFL|REDUX|VOTE", 4),
+         ("half rate", r"FMNMX|V?IMNMX|FSEL|SEL|FSETP|ISETP|PLOP3|LOP3|SHF|PRMT|IADD3|LEA|BREV|FLO|POPC|MUFU|[FI]2[FI]", 2))
 
-# name, multiprocessors, GHz: for the estimate of a whole model (1.896 G weights).
-DEVICES = (("L4", 58, 2.04), ("H100 SXM", 132, 1.755))
+# name, architecture, multiprocessors, GHz: for the estimate of a whole model (1.896 G weights).
+DEVICES = (("L4", 89, 58, 2.04), ("H100 SXM", 90, 132, 1.755))
 MODEL_WEIGHTS = 1.895694336e9
 
 
@@ -108,10 +113,13 @@ def over_budget(row):
     return [f"{kernel} on sm_{architecture}: {problem}" for problem in problems]
 
 
-def ptx_bodies(nvcc, source, folder):
-    ptx = os.path.join(folder, "kernel.ptx")
-    subprocess.run([nvcc, *FLAGS, "-arch=compute_89", "-ptx", os.path.join(ROOT, source), "-o", ptx], check=True)
-    bodies = re.findall(r"\.entry (\w+)\(.*?\n\{\n(.*?)\n\}\n", open(ptx).read(), re.S)
+def usual_path(nvcc, nvdisasm, source, folder, architecture):
+    """{kernel: lines of machine code} of one source, without what Usually says is unusual."""
+    cubin = os.path.join(folder, "kernel.cubin")
+    subprocess.run([nvcc, *FLAGS, "-DSUB1QUANT_USUAL_PATH", f"-arch=sm_{architecture}", "-cubin",
+                    os.path.join(ROOT, source), "-o", cubin], check=True)
+    text = subprocess.run([nvdisasm, "-c", cubin], capture_output=True, text=True, check=True).stdout
+    bodies = re.findall(r"^\.text\.(\w+):\n(.*?)(?=^//-----|\Z)", text, re.S | re.M)
     return dict(zip((short_name(n) for n in demangle([b[0] for b in bodies])), (b[1] for b in bodies)))
 
 
@@ -119,15 +127,11 @@ def parse_body(body):
     """Instructions as (opcode, target label or None), the place of each label."""
     instructions, labels = [], {}
     for line in body.splitlines():
-        line = line.strip()
-        if label := re.match(r"(\$\w+):", line):
+        if label := re.match(r"(\.L_\w+):", line):
             labels[label.group(1)] = len(instructions)
-        elif line.endswith(";") and not line.startswith("."):
-            words = line.rstrip(";").split()
-            if words[0].startswith("@"):
-                words = words[1:]
-            target = words[-1] if words[0].startswith("bra") else None
-            instructions.append((words[0], target))
+        elif code := re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)(.*)", line):
+            target = re.search(r"`\((\.L_\w+)\)", code.group(2)) if code.group(1).startswith("BRA") else None
+            instructions.append((code.group(1), target and target.group(1)))
     return instructions, labels
 
 
@@ -141,47 +145,49 @@ def loops_of(instructions, labels):
 
 
 def count_per_pair(body, trips):
+    """Instructions that a warp issues for two groups: {pipe or "other": count}."""
     instructions, labels = parse_body(body)
     loops = loops_of(instructions, labels)
     main = max(loops, key=lambda loop: loop[1] - loop[0])
     inner = [loop for loop in loops if loop is not main and main[0] <= loop[0] and loop[1] <= main[1]]
     if len(inner) != len(trips):
-        sys.exit(f"the PTX has {len(inner)} loops inside the main one, the table names {len(trips)}: {inner}")
-    issued = weighted = 0.0
+        sys.exit(f"the code has {len(inner)} loops inside the main one, the table names {len(trips)}: {inner}")
+    counts = dict.fromkeys([pipe for pipe, _, _ in PIPES] + ["other"], 0.0)
     for place in range(main[0], main[1] + 1):
         opcode = instructions[place][0]
         times = 1
         for (begin, end), count in zip(inner, trips):
             times *= count if begin <= place <= end else 1
-        each = DIVISION_INSTRUCTIONS if opcode.startswith("div.rn.f32") else 1
-        slots = each
-        if re.match(r"(min|max)\.", opcode):
-            slots = MINMAX_SLOTS
-        elif opcode.startswith("shfl") or opcode.startswith("vote"):
-            slots = SHUFFLE_SLOTS
-        issued += times * each
-        weighted += times * slots
-    return issued, weighted
+        counts[next((pipe for pipe, opcodes, _ in PIPES if re.match(opcodes, opcode)), "other")] += times
+    return counts
+
+
+def milliseconds(counts, multiprocessors, gigahertz):
+    """Of the whole model: everything overlaps and the busiest pipe decides, or nothing does."""
+    busy = [slots * counts[pipe] for pipe, _, slots in PIPES]
+    issued = sum(counts.values())
+    per_slot = MODEL_WEIGHTS / 256 / (multiprocessors * 4 * gigahertz * 1e6)
+    return max(issued, *busy) * per_slot, (sum(busy) + counts["other"]) * per_slot
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--nvcc", default=shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc")
+    parser.add_argument("--nvdisasm", default=shutil.which("nvdisasm"))
     parser.add_argument("--markdown", action="store_true", help="tables as in bench/RESULTS.md")
     arguments = parser.parse_args()
     rows, counts, problems = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for source in kernel_sources():
             rows += compile_source(arguments.nvcc, source, folder)
-            wanted = {k: v for k, v in INNER_LOOPS.items()}
-            bodies = ptx_bodies(arguments.nvcc, source, folder) if any(
-                k.split("<")[0] in open(os.path.join(ROOT, source)).read() for k in wanted) else {}
-            for kernel, trips in wanted.items():
-                if kernel in bodies:
-                    counts.append((kernel, *count_per_pair(bodies[kernel], trips)))
+            wanted = [k for k in INNER_LOOPS if k.split("<")[0] + "(" in open(os.path.join(ROOT, source)).read()]
+            for architecture in COUNTED_ARCHITECTURES if wanted and arguments.nvdisasm else ():
+                bodies = usual_path(arguments.nvcc, arguments.nvdisasm, source, folder, architecture)
+                for kernel in wanted:
+                    counts.append((kernel, architecture, count_per_pair(bodies[kernel], INNER_LOOPS[kernel])))
     for row in rows:
         problems += over_budget(row)
-    if not rows or len(counts) != len(INNER_LOOPS):
+    if not rows or (arguments.nvdisasm and len(counts) != len(INNER_LOOPS) * len(COUNTED_ARCHITECTURES)):
         sys.exit("some kernels are missing from nvcc's output")
     if arguments.markdown:
         print_tables(rows, counts)
@@ -198,15 +204,17 @@ def print_tables(rows, counts):
         mine = sorted(row for row in rows if row[1] == kernel)
         registers = " / ".join(str(row[2]) for row in mine)
         print(f"| `{kernel}` | {registers} | {max(row[5] for row in mine)} | {sum(row[4] for row in mine)} |")
-    devices = " | ".join(f"{name}, estimate" for name, _, _ in DEVICES)
-    print(f"\n| kernel | warp instructions per 32 weights | {devices} |\n|---|---|---|---|")
-    for kernel, issued, weighted in counts:
-        cells = []
-        for _, multiprocessors, gigahertz in DEVICES:
-            rate = multiprocessors * 4 * gigahertz * 1e9
-            low, high = (n / 256 * MODEL_WEIGHTS / rate * 1e3 for n in (issued, weighted))
-            cells.append(f"{low:.0f}–{high:.0f} ms")
-        print(f"| `{kernel}` | {issued / 8:.0f} | {' | '.join(cells)} |")
+    if not counts:
+        return
+    print("\n| kernel | device | " + " | ".join(pipe for pipe, _, _ in PIPES) +
+          " | other | warp instructions per 256 weights | estimate |\n|" + "---|" * (len(PIPES) + 5))
+    for kernel, architecture, count in counts:
+        for name, of, multiprocessors, gigahertz in DEVICES:
+            if of != architecture:
+                continue
+            low, high = milliseconds(count, multiprocessors, gigahertz)
+            cells = " | ".join(f"{n:.0f}" for n in count.values())
+            print(f"| `{kernel}` | {name} | {cells} | {sum(count.values()):.0f} | {low:.0f}–{high:.0f} ms |")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 #include "core/host_device.h"
@@ -60,7 +61,7 @@ SUB1QUANT_HOST_DEVICE inline float RoundToInteger(float x) { return (x + 1258291
 SUB1QUANT_HOST_DEVICE inline float RoundToCode(float x, float limit) { return RoundToInteger(Clamp(x, -limit, limit)); }
 
 SUB1QUANT_HOST_DEVICE inline float Magnitude(float x) {
-  return std::bit_cast<float>(std::bit_cast<uint32_t>(x) & 0x7fffffffu);
+  return std::fabs(x);
 }
 
 // rne(value * 2^60), what ExactSum adds for a term: |value| < 2^63 and value >= 0.
@@ -76,8 +77,9 @@ SUB1QUANT_HOST_DEVICE inline unsigned __int128 ExactUnits(float value) {
   return whole + (rest > half || (rest == half && (whole & 1u) != 0) ? 1u : 0u);
 }
 
-// One test for all formats, docs/formats.md §1.
-SUB1QUANT_HOST_DEVICE inline bool IsZeroGroup(float absmax) { return Fp16Bits(absmax / 7.0f) == 0; }
+// One test for all formats, docs/formats.md §1: Fp16Bits(absmax / 7) is 0. That is so up to a quotient of 2^-25, the middle
+// between 0 and the smallest float16, and absmax = 7 * 2^-25 is the largest that has it.
+SUB1QUANT_HOST_DEVICE inline bool IsZeroGroup(float absmax) { return absmax <= 7 * 0x1p-25f; }
 
 // The scale of groupwise_int4, docs/formats.md §2, as bits: 1 in a zero group, whose weights are far below half of
 // it (codes 0, errors the weights themselves); infinite where the method must refuse.
@@ -98,8 +100,7 @@ SUB1QUANT_HOST_DEVICE inline bool Int2IsOne(float magnitude, float scale) { retu
 // |w - q*scale| of the same step, for magnitude = |w|: where q is 0, magnitude <= scale/2 <= the rounded difference;
 // where it is 1, the difference is below the magnitude.
 SUB1QUANT_HOST_DEVICE inline float Int2Error(float magnitude, float scale) {
-  const float difference = Magnitude(magnitude - scale);
-  return difference < magnitude ? difference : magnitude;
+  return std::fmin(Magnitude(magnitude - scale), magnitude);
 }
 
 // B(v) of docs/formats.md §7 over a power of two of positions: bit 0 first, then the highest down to bit 1.

@@ -2,8 +2,8 @@
 //
 // Position i of a group of kSize is 32*chunk + 2*lane + bit. A lane holds both bits of every chunk, value[2*chunk +
 // bit], so the butterfly of docs/formats.md §7 folds bit 0 and the high bits inside a lane and bits 4 to 1 by shuffles
-// with lanes 8, 4, 2, 1 away. All 32 lanes stay together: a group behind the last one is computed like any other and
-// left out where results are written.
+// with lanes 8, 4, 2, 1 away. All 32 lanes stay together: behind the last group it is computed once more and left
+// out where results are written.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -17,6 +17,16 @@ namespace sub1quant {
 
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kHalf = 16;
+
+// Which way a branch usually goes: groups of BF16 weights without padding, ties and refusals. bench/kernel_resources.py
+// compiles with SUB1QUANT_USUAL_PATH to have only that way's instructions.
+__device__ inline bool Usually(bool condition) {
+#ifdef SUB1QUANT_USUAL_PATH
+  return true;
+#else
+  return __builtin_expect(condition, true);
+#endif
+}
 
 template <int kSize>
 struct LaneLayout {
@@ -70,7 +80,7 @@ __device__ inline float LoadWeight(const void* data, WeightType type, size_t ind
 
 // Two neighbours with one load; `index` is even and the data aligned to two elements.
 __device__ inline void LoadPair(const void* data, WeightType type, size_t index, float* pair) {
-  if (type == WeightType::kF32) {
+  if (!Usually(type != WeightType::kF32)) {
     const float2 both = static_cast<const float2*>(data)[index / 2];
     pair[0] = both.x;
     pair[1] = both.y;
@@ -78,8 +88,9 @@ __device__ inline void LoadPair(const void* data, WeightType type, size_t index,
   }
   const uint32_t both = static_cast<const uint32_t*>(data)[index / 2];
   const auto low = static_cast<uint16_t>(both), high = static_cast<uint16_t>(both >> 16);
-  pair[0] = type == WeightType::kBF16 ? Bf16Value(low) : Fp16Value(low);
-  pair[1] = type == WeightType::kBF16 ? Bf16Value(high) : Fp16Value(high);
+  const bool is_bf16 = Usually(type == WeightType::kBF16);
+  pair[0] = is_bf16 ? Bf16Value(low) : Fp16Value(low);
+  pair[1] = is_bf16 ? Bf16Value(high) : Fp16Value(high);
 }
 
 __device__ inline float HalfMax(float magnitude) {
@@ -92,33 +103,46 @@ __device__ inline float HalfMax(float magnitude) {
   return std::bit_cast<float>(largest);
 }
 
-// Group `at` of the block; zeros where it does not exist.
+// The first lane of the half that has its smallest value.
+__device__ inline int LaneOfSmallest(float value) {
+  float least = value;
+  for (int lanes = 8; lanes >= 1; lanes /= 2) least = std::fmin(least, __shfl_xor_sync(kAllLanes, least, lanes));
+  return __ffs(static_cast<int>(HalfVotes(__ballot_sync(kAllLanes, value == least)))) - 1;
+}
+
+// A group that ends with its row before its last position, or in rows of an odd length: element by element.
 template <int kSize>
-__device__ inline void LoadGroup(const WeightBlock& block, unsigned at, LaneGroup<kSize>* group) {
-  group->exists = at < block.groups;
-  group->at = at;
-  const unsigned row = group->exists ? at / block.groups_per_row : 0;
-  const unsigned first = group->exists ? (at - row * block.groups_per_row) * kSize : 0;
+__device__ inline void LoadPadded(const WeightBlock& block, LaneGroup<kSize>* group) {
+  const unsigned row = group->at / block.groups_per_row;
+  const unsigned first = (group->at - row * block.groups_per_row) * kSize;
   const unsigned left = block.cols - first;
   group->real = left < kSize ? left : kSize;
   const size_t start = static_cast<size_t>(row) * block.cols + first;
+#pragma unroll
+  for (int i = 0; i < group->kValues; ++i) {
+    const unsigned position = PositionOf(i);
+    group->weights[i] = position < group->real ? LoadWeight(block.data, block.type, start + position) : 0.0f;
+  }
+}
+
+// Group `at` of the block; behind the last one the last one again, which does not `exist`.
+template <int kSize>
+__device__ inline void LoadGroup(const WeightBlock& block, unsigned at, LaneGroup<kSize>* group) {
+  group->exists = at < block.groups;
+  group->at = group->exists ? at : block.groups - 1;
+  group->real = kSize;
+  if (Usually(block.cols == block.groups_per_row * kSize)) {
+#pragma unroll
+    for (int i = 0; i < group->kValues; i += 2)
+      LoadPair(block.data, block.type, static_cast<size_t>(group->at) * kSize + PositionOf(i), &group->weights[i]);
+  } else {
+    LoadPadded(block, group);
+  }
   uint32_t largest = 0;
 #pragma unroll
-  for (int i = 0; i < group->kValues; i += 2) {
-    float* pair = &group->weights[i];
-    const unsigned position = PositionOf(i);
-    pair[0] = pair[1] = 0.0f;
-    if (!group->exists) continue;
-    if (block.cols % 2 == 0 && position < group->real) {
-      LoadPair(block.data, block.type, start + position, pair);
-    } else {
-      if (position < group->real) pair[0] = LoadWeight(block.data, block.type, start + position);
-      if (position + 1 < group->real) pair[1] = LoadWeight(block.data, block.type, start + position + 1);
-    }
-    for (int bit = 0; bit < 2; ++bit) {
-      const uint32_t magnitude = std::bit_cast<uint32_t>(Magnitude(pair[bit]));
-      largest = magnitude > largest ? magnitude : largest;
-    }
+  for (int i = 0; i < group->kValues; ++i) {
+    const uint32_t magnitude = std::bit_cast<uint32_t>(Magnitude(group->weights[i]));
+    largest = magnitude > largest ? magnitude : largest;
   }
   group->absmax = HalfMax(std::bit_cast<float>(largest));
 }

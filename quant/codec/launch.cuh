@@ -33,8 +33,10 @@ cudaError_t StartGroups(const Launch& launch, uint64_t groups, void (*kernel)(Pa
   return StartKernel(launch, groups, kBlockThreads / 16, kernel, std::forward<Arguments>(arguments)...);
 }
 
-// For a kernel's loop over pairs of groups: this warp's first pair, and the distance to its next.
-__device__ inline unsigned FirstPair() { return (blockIdx.x * blockDim.x + threadIdx.x) / 32; }
-__device__ inline unsigned PairStep() { return gridDim.x * blockDim.x / 32; }
+// For a kernel's loop over pairs of groups: the first pair of this block, which has one for each of its warps, and the
+// distance to its next ones. All warps make the same steps, so that the compiler knows that lanes stay together; the
+// pairs of the last warps may lie behind the last group.
+__device__ inline unsigned FirstPair() { return blockIdx.x * (blockDim.x / 32); }
+__device__ inline unsigned PairStep() { return gridDim.x * (blockDim.x / 32); }
 
 }  // namespace sub1quant

@@ -12,7 +12,7 @@
 
 namespace sub1quant {
 
-constexpr uint32_t kDeviceModuleAbi = 2;
+constexpr uint32_t kDeviceModuleAbi = 3;
 constexpr char kDeviceModuleSymbol[] = "Sub1quantDeviceModule";
 
 // Do not renumber.

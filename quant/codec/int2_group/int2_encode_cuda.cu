@@ -63,12 +63,12 @@ __global__ void __launch_bounds__(kBlockThreads)
   __shared__ BlockSums<2> sums;
   sums.Clear();
   UInt128 units = 0;  // lane 0 of a half: int2_base, lane 1: int2_binary_residual
-  for (unsigned pair = FirstPair(); pair < (block.groups + 1) / 2; pair += PairStep()) {
+  for (unsigned first = FirstPair(); first < (block.groups + 1) / 2; first += PairStep()) {
     LaneGroup<kSize> group;
-    LoadGroup(block, 2 * pair + Lane() / kHalf, &group);
+    LoadGroup(block, 2 * first + threadIdx.x / kHalf, &group);
     const bool bad = RefuseInt2(&group);
-    const Int2Lane<kSize> lane(group);
-    const int multiplier = FromHalfLane(ChooseMultipliers(lane, SearchedCorrections{}).multiplier, LaneOfItem(0));
+    const Int2Lane<kSize> lane(group, /*corrects=*/false);
+    const int multiplier = ChooseBinary(lane);
     float base, binary;
     BinarySums(lane, multiplier, &base, &binary);
     const Int2LaneCodes<kSize> codes(group, lane, multiplier);
@@ -128,7 +128,7 @@ __device__ inline void RankCorrections(const CorrectionScale& scale, unsigned k,
 // alone, a nibble of 8 fills the byte.
 __device__ inline void StoreNibbles(unsigned pair, unsigned groups, unsigned k, const Int2Arrays& out,
                                     const WarpCorrections& shared) {
-  const unsigned nibbles = 2 * pair + 1 < groups ? 2 * k : k;
+  const unsigned nibbles = 2 * pair + 1 < groups ? 2 * k : 2 * pair < groups ? k : 0;
   const unsigned first = 2 * Lane();
   if (first >= nibbles) return;
   const unsigned high = first + 1 < nibbles ? shared.code[first + 1] : 8u;
@@ -136,7 +136,7 @@ __device__ inline void StoreNibbles(unsigned pair, unsigned groups, unsigned k, 
 }
 
 template <int kSize>
-__global__ void __launch_bounds__(kBlockThreads, 4)
+__global__ void __launch_bounds__(kBlockThreads, kSize == 256 ? 3 : 4)
     Int2CorrectedEncodeKernel(WeightBlock block, int k, Int2Arrays out, KernelReport report) {
   __shared__ BlockSums<1> sums;
   __shared__ WarpCorrections corrections[kBlockThreads / 32];
@@ -145,31 +145,36 @@ __global__ void __launch_bounds__(kBlockThreads, 4)
   SearchedCorrections request;
   request.k[0] = k;
   UInt128 units = 0;
-  for (unsigned pair = FirstPair(); pair < (block.groups + 1) / 2; pair += PairStep()) {
+  for (unsigned first = FirstPair(); first < (block.groups + 1) / 2; first += PairStep()) {
     LaneGroup<kSize> group;
-    LoadGroup(block, 2 * pair + Lane() / kHalf, &group);
+    LoadGroup(block, 2 * first + threadIdx.x / kHalf, &group);
     const bool bad = RefuseInt2(&group);
-    const Int2Lane<kSize> lane(group);
-    const Int2Best best = ChooseMultipliers(lane, request);
-    const Int2LaneCodes<kSize> codes(group, lane, FromHalfLane(best.multiplier, LaneOfItem(1)));
+    const Int2Lane<kSize> lane(group, /*corrects=*/true);
+    Int2Best best[kMaxSearchedCorrections];
+    ChooseCorrected(lane, request, best);
+    const Int2LaneCodes<kSize> codes(group, lane, best[0].multiplier);
     codes.StoreBase(group.at, group.exists, out);
     codes.StoreSigns(group.at, group.exists, false, out);
     const TopEight top = FindTopEight(codes.t);
-    const CorrectionScale scale(top.keys[0]);
-    GatherLargest(codes.t, SelectLargest(codes.t, top, k), shared);
+    const CorrectionScale scale(top.Largest(1));
+    uint32_t selected = 0;
+    ForLargest(codes.t, top, k, [&](int i, bool is_selected) {
+      selected = (selected & ~(1u << i)) | (is_selected ? 1u : 0u) << i;
+    });
+    GatherLargest(codes.t, selected, shared);
     __syncwarp();
     RankCorrections(scale, static_cast<unsigned>(k), group.at, group.exists, out, shared);
     __syncwarp();
-    StoreNibbles(pair, block.groups, static_cast<unsigned>(k), out, *shared);
+    StoreNibbles(first + threadIdx.x / 32, block.groups, static_cast<unsigned>(k), out, *shared);
     __syncwarp();
     if (bad && HalfLane() == 0) ReportBadGroup(report, block, group.at);
-    if (!group.exists || static_cast<int>(HalfLane()) != LaneOfItem(1)) continue;
+    if (!group.exists || HalfLane() != 0) continue;
     out.counts[group.at] =
         static_cast<uint8_t>(static_cast<unsigned>(k) < group.real ? static_cast<unsigned>(k) : group.real);
     out.correction_scales[group.at] = scale.bits;
-    if (!bad) units += ExactUnits(best.cost);
+    if (!bad) units += ExactUnits(best[0].cost);
   }
-  if (static_cast<int>(HalfLane()) == LaneOfItem(1)) sums.Add(0, units);
+  if (HalfLane() == 0) sums.Add(0, units);
   sums.Report(report);
 }
 

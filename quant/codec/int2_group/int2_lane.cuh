@@ -1,8 +1,8 @@
 // A group of the INT2 formats in a half-warp (docs/formats.md §3 and §4). All work is done on magnitudes: the signs of
 // weights and errors change no sum, and t = e - sign*r has the magnitude of |e| - r.
 //
-// What one multiplier needs once per group (scales, costs) is computed for several multipliers in different lanes: lane
-// 2*i of the half holds what TransposedSums leaves there for item i.
+// What one multiplier needs once per group (scales, costs, bounds) is computed for all multipliers in different lanes:
+// lane 2*m of the half holds what TransposedSums leaves there for multiplier m.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -13,142 +13,215 @@
 
 namespace sub1quant {
 
+constexpr float kInfiniteCost = std::bit_cast<float>(0x7f800000u);
+
 // A 4-bit correction of t at the scale of the largest.
 struct CorrectionScale {
   uint16_t bits;
   float value, divisor;
+  float inverse;  // of the divisor, and a little more than rounding can take away
 
-  __device__ explicit CorrectionScale(uint32_t largest_key)
-      : bits(Fp16Bits(std::bit_cast<float>(largest_key) / 7.0f)),
+  __device__ explicit CorrectionScale(float largest)
+      : bits(Fp16Bits(largest / 7.0f)),
         value(Fp16Value(bits)),
-        divisor(value == 0.0f ? 1.0f : value) {}
+        divisor(value == 0.0f ? 1.0f : value),
+        inverse(1.0f / divisor * (1.0f + 0x1p-22f)) {}
   __device__ float Code(float t) const { return RoundToCode(t / divisor, 7.0f); }
+
+  // |t - Code(t)*value| without a division. t / divisor is rounded to above n + 1/2 only if it is above, as in
+  // Int2IsOne, so Code is the nearest code. `high` is it as well, or just below a middle the next one; then the rest of
+  // `low` is the smaller. Products are exact (11 and 3 bits), and so is the difference to the nearest code.
+  __device__ float Rest(float t) const {
+    const float high = RoundToInteger(std::fmin(Magnitude(t) * inverse, 7.0f)), low = high - 1.0f;
+    return std::fmin(Magnitude(std::fma(-high, value, Magnitude(t))), Magnitude(std::fma(-low, value, Magnitude(t))));
+  }
 };
 
 template <int kSize>
 struct Int2Lane {
   static constexpr int kValues = LaneLayout<kSize>::kValues;
+  // For how many multipliers the errors stay in registers; with 16 values a lane they are computed again.
+  static constexpr int kKept = kSize <= 128 ? kInt2Multipliers : 1;
   float magnitudes[kValues];  // 0 in the padding
   unsigned real;
   bool zero;
-  float s, r;  // of multiplier SumOfLane()
+  // Of multiplier SumOfLane(), if it is one.
+  float s, r;
+  float cost;  // B(t*t) with the padding; infinite behind the last multiplier
+  // The sum of min(t*t, level) without the padding, for a level that about K of the t*t reach.
+  float level, below;
 
-  __device__ explicit Int2Lane(const LaneGroup<kSize>& group) : real(group.real), zero(IsZeroGroup(group.absmax)) {
+  __device__ Int2Lane(const LaneGroup<kSize>& group, bool corrects)
+      : real(group.real), zero(IsZeroGroup(group.absmax)) {
 #pragma unroll
     for (int i = 0; i < kValues; ++i) magnitudes[i] = Magnitude(group.weights[i]);
     // In a zero group the errors are the weights: below half of a scale of 1, and r is 0.
     s = zero ? 1.0f : Fp16Value(Fp16Bits(Int2Multiplier(SumOfLane()) * group.absmax));
+    float x[kKept][kValues];
     float parts[8] = {};
 #pragma unroll
     for (int m = 0; m < kInt2Multipliers; ++m) {
-      const float scale = BaseScale(m);
-      float errors[kValues];
-#pragma unroll
-      for (int i = 0; i < kValues; ++i) errors[i] = Int2Error(magnitudes[i], scale);
-      parts[m] = LanePart(errors);
+      Errors(m, x[m % kKept]);
+      parts[m] = LanePart(x[m % kKept]);
     }
     r = Fp16Value(Fp16Bits(TransposedSums(parts) / static_cast<float>(kSize)));
     r = zero ? 0.0f : r;
+#pragma unroll
+    for (int m = 0; m < kInt2Multipliers; ++m) {
+      if constexpr (kKept == 1) Errors(m, x[0]);
+      SquareResiduals(m, x[m % kKept]);
+      parts[m] = LanePart(x[m % kKept]);
+    }
+    cost = TransposedSums(parts);
+    level = cost * (3.0f / kSize);
+    if (SumOfLane() >= kInt2Multipliers) cost = kInfiniteCost;
+    if (!Usually(corrects)) return;
+#pragma unroll
+    for (int m = 0; m < kInt2Multipliers; ++m) {
+      float(&squares)[kValues] = x[m % kKept];
+      if constexpr (kKept == 1) {
+        Errors(m, squares);
+        SquareResiduals(m, squares);
+      }
+      ClearPadding(squares);
+      const float highest = FromHalfLane(level, LaneOfSum(m));
+#pragma unroll
+      for (int i = 0; i < kValues; ++i) squares[i] = std::fmin(squares[i], highest);
+      parts[m] = LanePart(squares);
+    }
+    below = TransposedSums(parts);
   }
 
   __device__ float BaseScale(int m) const { return FromHalfLane(s, LaneOfSum(m)); }
   __device__ float ResidualScale(int m) const { return FromHalfLane(r, LaneOfSum(m)); }
 
+  // |e|. The multiplier may be another one in each half.
   __device__ void Errors(int m, float (&e)[kValues]) const {
     const float scale = BaseScale(m);
 #pragma unroll
     for (int i = 0; i < kValues; ++i) e[i] = Int2Error(magnitudes[i], scale);
   }
-  // |e| - r, also in the padding.
+  // |e| - r, 0 in the padding.
   __device__ void Residuals(int m, float (&t)[kValues]) const {
     const float residual = ResidualScale(m);
     Errors(m, t);
 #pragma unroll
     for (int i = 0; i < kValues; ++i) t[i] = t[i] - residual;
+    ClearPadding(t);
+  }
+  // t*t from |e|, also in the padding.
+  __device__ void SquareResiduals(int m, float (&e)[kValues]) const {
+    const float residual = ResidualScale(m);
+#pragma unroll
+    for (int i = 0; i < kValues; ++i) e[i] = (e[i] - residual) * (e[i] - residual);
   }
   __device__ void ClearPadding(float (&t)[kValues]) const {
-    if (real == kSize) return;
+    if (Usually(real == kSize)) return;
 #pragma unroll
     for (int i = 0; i < kValues; ++i) t[i] = PositionOf(i) < real ? t[i] : 0.0f;
   }
+
+  // No choice of K corrections brings the cost of multiplier SumOfLane() below this: what they take away is at most their
+  // t*t, which is at most K*level + the sum of all max(t*t - level, 0). The slack is some times what the sums of both are
+  // rounded by.
+  __device__ float LowerBound(int k) const {
+    if (SumOfLane() >= kInt2Multipliers) return kInfiniteCost;
+    return (below - static_cast<float>(k) * level) - below * 0x1p-18f;
+  }
 };
 
-// This lane's part of B(u*u) for each K of the request; `t` has 0 in the padding.
-template <int kValues>
-__device__ inline void CorrectedParts(const float (&t)[kValues], const SearchedCorrections& request, float* parts) {
+// Whether the request has a c-th K. A search usually has two.
+__device__ inline bool Asks(const SearchedCorrections& request, int c) {
+  return c < 2 ? Usually(request.k[c] != 0) : !Usually(request.k[c] == 0);
+}
+
+struct Int2Best {
+  float cost = kInfiniteCost;
+  int multiplier = 0;
+
+  __device__ void Offer(float other_cost, int other) {
+    if (!(other_cost < cost || (other_cost == cost && other < multiplier))) return;
+    cost = other_cost;
+    multiplier = other;
+  }
+};
+
+// What one multiplier gives for each K of the request, the same in all lanes of a half: B(u*u).
+template <int kSize>
+__device__ inline void CorrectedCosts(const Int2Lane<kSize>& lane, int multiplier, const SearchedCorrections& request,
+                                      float (&costs)[kMaxSearchedCorrections]) {
+  constexpr int kValues = Int2Lane<kSize>::kValues;
+  float t[kValues], squares[kValues], corrected[kValues];
+  lane.Residuals(multiplier, t);
   const TopEight top = FindTopEight(t);
-  const CorrectionScale scale(top.keys[0]);
-  float squares[kValues], corrected[kValues];
+  const CorrectionScale scale(top.Largest(1));
 #pragma unroll
   for (int i = 0; i < kValues; ++i) {
-    const float u = t[i] - scale.Code(t[i]) * scale.value;
+    const float u = scale.Rest(t[i]);
     corrected[i] = u * u;
     squares[i] = t[i] * t[i];
   }
 #pragma unroll
   for (int c = 0; c < kMaxSearchedCorrections; ++c) {
-    if (request.k[c] == 0) continue;
-    const uint32_t selected = SelectLargest(t, top, request.k[c]);
+    if (!Asks(request, c)) continue;
     float mixed[kValues];
-#pragma unroll
-    for (int i = 0; i < kValues; ++i) mixed[i] = ((selected >> i) & 1) != 0 ? corrected[i] : squares[i];
-    parts[c] = LanePart(mixed);
+    ForLargest(t, top, request.k[c], [&](int i, bool selected) { mixed[i] = selected ? corrected[i] : squares[i]; });
+    costs[c] = HalfSum(LanePart(mixed));
   }
 }
 
-// The kept multiplier of each format: of int2_binary_residual in item 0, of the corrected formats in items 1 to 3. An
-// item stands in the lanes 2*item and 2*item + 1, and again 8 lanes above.
-struct Int2Best {
-  float cost = 0;
-  int multiplier = 0;
-};
-
-__device__ inline int LaneOfItem(int item) { return 2 * item; }
-
+// The kept multiplier of each corrected format, in all lanes of a half. Only multipliers whose bound does not exclude
+// them are evaluated, the most promising first: one for most groups.
 template <int kSize>
-__device__ inline Int2Best ChooseMultipliers(const Int2Lane<kSize>& lane, const SearchedCorrections& request) {
-  Int2Best best;
-  const bool corrects = (request.k[0] | request.k[1] | request.k[2]) != 0;
-  // Two multipliers at a time: their sums go to the lower and to the upper eight lanes.
-#pragma unroll 1
-  for (int m = 0; m < kInt2Multipliers; m += 2) {
-    float parts[8] = {};
+__device__ inline void ChooseCorrected(const Int2Lane<kSize>& lane, const SearchedCorrections& request,
+                                       Int2Best (&best)[kMaxSearchedCorrections]) {
+  float bounds[kMaxSearchedCorrections];
 #pragma unroll
-    for (int upper = 0; upper < 2; ++upper) {
-      float t[lane.kValues];
-      lane.Residuals(m + upper, t);
-      // The choice of int2_binary_residual counts the padding, the corrected formats do not.
-      parts[4 * upper] = LanePartOfSquares(t);
-      if (!corrects) continue;
-      lane.ClearPadding(t);
-      CorrectedParts(t, request, &parts[4 * upper + 1]);
+  for (int c = 0; c < kMaxSearchedCorrections; ++c)
+    bounds[c] = Asks(request, c) ? lane.LowerBound(request.k[c]) : kInfiniteCost;
+#pragma unroll 1
+  for (int round = 0; round < kInt2Multipliers; ++round) {
+    float open = kInfiniteCost;  // the lowest bound of a format that multiplier SumOfLane() can still win
+#pragma unroll
+    for (int c = 0; c < kMaxSearchedCorrections; ++c)
+      if (bounds[c] <= best[c].cost) open = std::fmin(open, bounds[c]);
+    if (!__any_sync(kAllLanes, open < kInfiniteCost)) return;
+    // A half that has none left does one again.
+    const int multiplier = LaneOfSmallest(open) / 2;
+    float costs[kMaxSearchedCorrections];
+    CorrectedCosts(lane, multiplier, request, costs);
+#pragma unroll
+    for (int c = 0; c < kMaxSearchedCorrections; ++c) {
+      if (Asks(request, c)) best[c].Offer(costs[c], multiplier);
+      if (SumOfLane() == multiplier) bounds[c] = kInfiniteCost;
     }
-    const float cost = TransposedSums(parts);
-    if (m == 0 || cost < best.cost) best = {cost, m + (HalfLane() >= 8 ? 1 : 0)};
   }
-  // The smaller cost, of equals the first multiplier.
-  const float other_cost = __shfl_xor_sync(kAllLanes, best.cost, 8);
-  const int other = __shfl_xor_sync(kAllLanes, best.multiplier, 8);
-  if (other_cost < best.cost || (other_cost == best.cost && other < best.multiplier)) best = {other_cost, other};
-  return best;
+}
+
+// The kept multiplier of int2_base and int2_binary_residual, whose choice counts the padding.
+template <int kSize>
+__device__ inline int ChooseBinary(const Int2Lane<kSize>& lane) {
+  return LaneOfSmallest(lane.cost) / 2;
 }
 
 // The error sums of int2_base and int2_binary_residual at one multiplier.
 template <int kSize>
 __device__ inline void BinarySums(const Int2Lane<kSize>& lane, int multiplier, float* base, float* binary) {
-  float v[lane.kValues];
+  float v[Int2Lane<kSize>::kValues];
   lane.Errors(multiplier, v);
   *base = HalfSum(LanePartOfSquares(v));
+  *binary = FromHalfLane(lane.cost, LaneOfSum(multiplier));
+  if (Usually(__all_sync(kAllLanes, lane.real == kSize))) return;
   lane.Residuals(multiplier, v);
-  lane.ClearPadding(v);
   *binary = HalfSum(LanePartOfSquares(v));
 }
 
 // Clears a group that these formats refuse.
 template <int kSize>
 __device__ inline bool RefuseInt2(LaneGroup<kSize>* group) {
-  const bool bad = std::bit_cast<uint32_t>(group->absmax) >= 0x7f800000u || Fp16Bits(group->absmax) == kFp16Infinity;
-  if (bad) group->Clear();
+  // NaN, infinity, and what float16 rounds to infinity: from 65520 on.
+  const bool bad = std::bit_cast<uint32_t>(group->absmax) >= std::bit_cast<uint32_t>(65520.0f);
+  if (!Usually(!bad)) group->Clear();
   return bad;
 }
 

@@ -9,33 +9,34 @@ namespace {
 
 constexpr int kSums = 2 + kMaxSearchedCorrections;  // base, binary, corrected
 
-// Which sum a lane of the half keeps: lane 0 binary, lane 8 base, lanes 2, 4, 6 the corrected ones; -1 for the others.
-__device__ int KeptSum() {
-  const int lane = static_cast<int>(HalfLane());
-  if (lane == 8) return 0;
-  return lane % 2 == 0 && lane < 8 ? lane / 2 + 1 : -1;
-}
-
 template <int kSize>
 __global__ void __launch_bounds__(kBlockThreads, kSize == 256 ? 3 : 4)
     Int2SearchKernel(WeightBlock block, SearchedCorrections request, KernelReport report) {
   __shared__ BlockSums<kSums> sums;
   sums.Clear();
-  const int kept = KeptSum();
+  const bool corrects = (request.k[0] | request.k[1] | request.k[2]) != 0;
+  const int kept = static_cast<int>(HalfLane());  // the sum of this lane, if it is one
   UInt128 units = 0;
-  for (unsigned pair = FirstPair(); pair < (block.groups + 1) / 2; pair += PairStep()) {
+  for (unsigned first = FirstPair(); first < (block.groups + 1) / 2; first += PairStep()) {
     LaneGroup<kSize> group;
-    LoadGroup(block, 2 * pair + Lane() / kHalf, &group);
+    LoadGroup(block, 2 * first + threadIdx.x / kHalf, &group);
     const bool bad = RefuseInt2(&group);
-    const Int2Lane<kSize> lane(group);
-    const Int2Best best = ChooseMultipliers(lane, request);
+    const Int2Lane<kSize> lane(group, corrects);
+    Int2Best best[kMaxSearchedCorrections];
+    if (Usually(corrects)) ChooseCorrected(lane, request, best);
     float base, binary;
-    BinarySums(lane, FromHalfLane(best.multiplier, LaneOfItem(0)), &base, &binary);
-    if (bad && HalfLane() == 0) ReportBadGroup(report, block, group.at);
-    if (bad || !group.exists || kept < 0) continue;
-    units += ExactUnits(kept == 0 ? base : kept == 1 ? binary : best.cost);
+    BinarySums(lane, ChooseBinary(lane), &base, &binary);
+    if (!Usually(!bad)) {
+      if (kept == 0) ReportBadGroup(report, block, group.at);
+      continue;
+    }
+    if (!group.exists || kept >= kSums) continue;
+    float sum = kept == 0 ? base : binary;
+#pragma unroll
+    for (int c = 0; c < kMaxSearchedCorrections; ++c) sum = kept == 2 + c ? best[c].cost : sum;
+    units += ExactUnits(sum);
   }
-  if (kept >= 0) sums.Add(kept, units);
+  if (kept < kSums) sums.Add(kept, units);
   sums.Report(report);
 }
 

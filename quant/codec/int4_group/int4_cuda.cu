@@ -41,9 +41,9 @@ __global__ void __launch_bounds__(kBlockThreads) Int4Kernel(WeightBlock block, I
   __shared__ BlockSums<1> sums;
   sums.Clear();
   UInt128 units = 0;
-  for (unsigned pair = FirstPair(); pair < (block.groups + 1) / 2; pair += PairStep()) {
+  for (unsigned first = FirstPair(); first < (block.groups + 1) / 2; first += PairStep()) {
     LaneGroup<kSize> group;
-    LoadGroup(block, 2 * pair + Lane() / kHalf, &group);
+    LoadGroup(block, 2 * first + threadIdx.x / kHalf, &group);
     const uint16_t scale = Int4ScaleBits(group.absmax);
     const Int4Lane<kSize> lane(group, Fp16Value(scale));
     const float sum = HalfSum(LanePartOfSquares(lane.error));

@@ -123,9 +123,9 @@ __global__ void __launch_bounds__(kBlockThreads, 4)
   sums.Clear();  // and the factors are there
   const auto bits = static_cast<unsigned>(width.grid.bits);
   UInt128 units = 0;
-  for (unsigned pair = FirstPair(); pair < (block.groups + 1) / 2; pair += PairStep()) {
+  for (unsigned first = FirstPair(); first < (block.groups + 1) / 2; first += PairStep()) {
     LaneGroup<kSize> group;
-    LoadGroup(block, 2 * pair + Lane() / kHalf, &group);
+    LoadGroup(block, 2 * first + threadIdx.x / kHalf, &group);
     const uint16_t largest = width.Magnitude16(1.0f, group.absmax);
     const bool bad = std::bit_cast<uint32_t>(group.absmax) >= 0x7f800000u || largest == kFp16Infinity;
     if (bad) group.Clear();

@@ -53,6 +53,15 @@ const char* CudaScoreLaunches::GatedGelu(ScoreType type, void* gate, const void*
   });
 }
 
+const char* CudaScoreLaunches::Rope(ScoreType type, void* x, const void* cos, const void* sin, int64_t rows,
+                                    int64_t heads, int64_t positions, int64_t half, void* stream) const {
+  return Start(stream, [&](const Launch& launch) {
+    return OfType(type, [&](auto* t) {
+      return LaunchRope(launch, As(t, x), As(t, cos), As(t, sin), rows, heads, positions, half);
+    });
+  });
+}
+
 const char* CudaScoreLaunches::BeginLogSums(const int64_t* labels, int64_t rows, RunningLogSum* sums,
                                             void* stream) const {
   return Start(stream, [&](const Launch& launch) { return LaunchBeginLogSums(launch, labels, rows, sums); });

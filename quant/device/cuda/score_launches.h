@@ -15,6 +15,8 @@ class CudaScoreLaunches final : public ScoreLaunches {
                          int64_t rows, int64_t width, void* stream) const override;
   const char* GatedGelu(ScoreType type, void* gate, const void* up, int64_t up_stride, int64_t rows, int64_t width,
                         void* stream) const override;
+  const char* Rope(ScoreType type, void* x, const void* cos, const void* sin, int64_t rows, int64_t heads,
+                   int64_t positions, int64_t half, void* stream) const override;
   const char* BeginLogSums(const int64_t* labels, int64_t rows, RunningLogSum* sums, void* stream) const override;
   const char* FoldLogits(ScoreType type, const void* logits, int64_t rows, int64_t count, int64_t begin, float cap,
                          RunningLogSum* sums, void* stream) const override;

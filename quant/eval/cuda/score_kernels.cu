@@ -120,6 +120,21 @@ __global__ void __launch_bounds__(kBlockThreads)
 }
 
 template <typename T>
+__global__ void __launch_bounds__(kBlockThreads)
+    RopeKernel(T* x, const T* cos, const T* sin, int64_t rows, int64_t heads, int64_t positions, int64_t half) {
+  ForRows(rows, [&](int64_t row) {
+    T* low = x + row * 2 * half;
+    T* high = low + half;
+    const int64_t angles = row / heads % positions * half;
+    ForColumns(half, [&](int64_t i) {
+      const float a = Load(low + i), b = Load(high + i), c = Load(cos + angles + i), s = Load(sin + angles + i);
+      Store(Round<T>(a * c) - Round<T>(b * s), low + i);
+      Store(Round<T>(b * c) + Round<T>(a * s), high + i);
+    });
+  });
+}
+
+template <typename T>
 __device__ inline float Capped(float logit, float cap) {
   return cap == 0 ? logit : Round<T>(Round<T>(std::tanh(Round<T>(logit / cap))) * cap);
 }
@@ -186,6 +201,12 @@ cudaError_t LaunchGatedGelu(const Launch& launch, T* gate, const T* up, int64_t 
 }
 
 template <typename T>
+cudaError_t LaunchRope(const Launch& launch, T* x, const T* cos, const T* sin, int64_t rows, int64_t heads,
+                       int64_t positions, int64_t half) {
+  return StartKernel(launch, static_cast<uint64_t>(rows), 1, RopeKernel<T>, x, cos, sin, rows, heads, positions, half);
+}
+
+template <typename T>
 cudaError_t LaunchFoldLogits(const Launch& launch, const T* logits, int64_t rows, int64_t count, int64_t begin,
                              float cap, RunningLogSum* sums) {
   if (count == 0) return cudaSuccess;
@@ -205,6 +226,7 @@ cudaError_t LaunchLosses(const Launch& launch, const RunningLogSum* sums, int64_
   template cudaError_t LaunchRmsNorm(const Launch&, const T*, const float*, float, int64_t, int64_t, T*);           \
   template cudaError_t LaunchAddRmsNorm(const Launch&, T*, const T*, const float*, float, float, int64_t, int64_t); \
   template cudaError_t LaunchGatedGelu(const Launch&, T*, const T*, int64_t, int64_t, int64_t);                     \
+  template cudaError_t LaunchRope(const Launch&, T*, const T*, const T*, int64_t, int64_t, int64_t, int64_t);       \
   template cudaError_t LaunchFoldLogits(const Launch&, const T*, int64_t, int64_t, int64_t, float, RunningLogSum*);
 SUB1QUANT_SCORE_KERNELS_OF(float)
 SUB1QUANT_SCORE_KERNELS_OF(Bfloat16)

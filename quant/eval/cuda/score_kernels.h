@@ -34,6 +34,13 @@ cudaError_t LaunchAddRmsNorm(const Launch& launch, T* x, const T* y, const float
 template <typename T>
 cudaError_t LaunchGatedGelu(const Launch& launch, T* gate, const T* up, int64_t up_stride, int64_t rows, int64_t width);
 
+// Each row is a head of a position: x[i], x[i + half] ← x[i]·cos - x[i + half]·sin, x[i + half]·cos + x[i]·sin, rounded
+// after each product and the sum. Row r has position r / heads, which begins again after `positions`; cos and sin:
+// [positions, half].
+template <typename T>
+cudaError_t LaunchRope(const Launch& launch, T* x, const T* cos, const T* sin, int64_t rows, int64_t heads,
+                       int64_t positions, int64_t half);
+
 // Before the first tile of a vocabulary. A label that no tile holds makes its loss NaN.
 cudaError_t LaunchBeginLogSums(const Launch& launch, const int64_t* labels, int64_t rows, RunningLogSum* sums);
 

@@ -1,4 +1,4 @@
-// What lies between the products in the device module's kernels; RoPE, attention and scalings in LibTorch's.
+// What lies between the products in the device module's kernels; attention and scalings in LibTorch's.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
@@ -108,7 +108,14 @@ class DeviceOperations : public Operations {
     return AddRmsNorm(Scaled(tokens, token_scale), Scaled(context, context_scale), weight, eps, std::sqrt(0.5));
   }
 
-  at::Tensor Rope(at::Tensor x, const RopeTable& table) const override { return torch_->Rope(std::move(x), table); }
+  at::Tensor Rope(at::Tensor x, const RopeTable& table) const override {
+    const int64_t positions = x.size(-3), half = x.size(-1) / 2;
+    SUB1QUANT_CHECK(table.cos.size(0) == positions && table.cos.size(1) == half);
+    CheckStarted(launches_.Rope(type_, Output(x), Input(table.cos), Input(table.sin), Rows(x), x.size(-2), positions,
+                                half, CurrentStream(x.device())),
+                 "rope");
+    return x;
+  }
 
   at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t window) const override {
     return torch_->Attention(q, k, v, window);

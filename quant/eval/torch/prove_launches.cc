@@ -33,6 +33,7 @@ class Prover {
 
   std::vector<ScoreKernelRefusal> Run() {
     for (const int64_t width : kWidths) Prove(width);
+    ProveRope();
     for (const std::optional<double> cap : {std::optional<double>(kCap), std::optional<double>()}) ProveLosses(cap);
     return std::move(refused_);
   }
@@ -62,6 +63,17 @@ class Prover {
       return operations.GatedGelu(x.to(device, dtype_, false, /*copy=*/true),
                                   wide.to(device).narrow(1, width / 3, width));
     });
+  }
+
+  // Two windows of several heads; half a head at, below and above the threads of a block.
+  void ProveRope() {
+    for (const int64_t half : {20, 128, 256}) {
+      const at::Tensor x = Random({2, kRows, 3, 2 * half}, 2), angles = Random({kRows, half}, 3).to(at::kFloat);
+      const at::Tensor cos = angles.cos().to(dtype_), sin = angles.sin().to(dtype_);
+      Compare("rope", 4, [&](const Operations& operations, const at::Device& device) {
+        return operations.Rope(x.to(device, dtype_, false, /*copy=*/true), {cos.to(device), sin.to(device)});
+      });
+    }
   }
 
   // Labels at both ends of each tile; a maximum in the first tile, and in the last; a row with a NaN.

@@ -60,6 +60,15 @@ inline unsigned __ballot_sync(unsigned mask, int predicate) {
   return votes;
 }
 inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
+inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, !predicate) == 0; }
+inline unsigned __reduce_add_sync(unsigned mask, unsigned value) {
+  const uint32_t live = mask & cuda_on_host::Current()->current->warp->live;
+  const uint64_t* slots = cuda_on_host::Exchange(mask, uint64_t{value});
+  unsigned sum = 0;
+  for (unsigned lane = 0; lane < 32; ++lane)
+    if ((live >> lane) & 1) sum += static_cast<unsigned>(slots[lane]);
+  return sum;
+}
 
 template <typename T>
 T atomicAdd(T* to, T value) {
@@ -81,3 +90,4 @@ T __ldg(const T* from) {
 inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 inline int __popc(unsigned bits) { return std::popcount(bits); }
+inline int __ffs(int bits) { return bits == 0 ? 0 : std::countr_zero(static_cast<unsigned>(bits)) + 1; }

@@ -24,7 +24,8 @@ struct Waiting<kLaunch> {
 
 template <typename T>
 constexpr ScoreCalls<T> kCalls = {Waiting<LaunchRmsNorm<T>>::Run, Waiting<LaunchAddRmsNorm<T>>::Run,
-                                  Waiting<LaunchGatedGelu<T>>::Run, Waiting<LaunchFoldLogits<T>>::Run};
+                                  Waiting<LaunchGatedGelu<T>>::Run, Waiting<LaunchRope<T>>::Run,
+                                  Waiting<LaunchFoldLogits<T>>::Run};
 constexpr ScoreDoor kDoor = {kCalls<float>, kCalls<Bfloat16>, Waiting<LaunchBeginLogSums>::Run,
                              Waiting<LaunchLosses>::Run};
 

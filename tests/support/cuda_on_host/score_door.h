@@ -14,6 +14,8 @@ struct ScoreCalls {
   void (*add_rms_norm)(unsigned blocks, T* x, const T* y, const float* weight, float eps, float factor, int64_t rows,
                        int64_t width);
   void (*gated_gelu)(unsigned blocks, T* gate, const T* up, int64_t up_stride, int64_t rows, int64_t width);
+  void (*rope)(unsigned blocks, T* x, const T* cos, const T* sin, int64_t rows, int64_t heads, int64_t positions,
+               int64_t half);
   void (*fold_logits)(unsigned blocks, const T* logits, int64_t rows, int64_t count, int64_t begin, float cap,
                       RunningLogSum* sums);
 };

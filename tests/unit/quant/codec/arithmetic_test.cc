@@ -22,6 +22,16 @@ double ValueOf(int bits) {
   return exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
 }
 
+// Both sides grow with absmax, so that they agree everywhere if they do around the middle.
+TEST(IsZeroGroup, IsAScaleThatRoundsToZero) {
+  const auto middle = std::bit_cast<uint32_t>(7 * 0x1p-25f);
+  for (uint32_t bits = middle - 1000; bits <= middle + 1000; ++bits) {
+    const auto absmax = std::bit_cast<float>(bits);
+    ASSERT_EQ(IsZeroGroup(absmax), Fp16Bits(absmax / 7.0f) == 0) << absmax;
+  }
+  EXPECT_TRUE(IsZeroGroup(0.0f));
+}
+
 TEST(Fp16, EveryValueReadsAndRoundTrips) {
   for (int bits = 0; bits < 0x7c00; ++bits) {
     const float value = Fp16Value(static_cast<uint16_t>(bits));

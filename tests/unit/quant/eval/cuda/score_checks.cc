@@ -205,6 +205,36 @@ Mistakes CheckGatedGelu(const ScoreDoor& door) {
   return mistakes;
 }
 
+// Exact: each step is one operation, rounded once more by the storing.
+template <typename T>
+Mistakes CheckRope(const ScoreDoor& door) {
+  Mistakes mistakes;
+  constexpr int64_t kHeads = 3, kPositions = 5, kWindows = 2, kRows = kWindows * kPositions * kHeads;
+  for (const int64_t half : {1, 20, 128, 200}) {
+    const std::string what = absl::StrCat("rope of half a head of ", half);
+    const auto seed = static_cast<uint32_t>(half);
+    const std::vector<T> x = Random<T>(kRows * 2 * half, 2, seed), cos = Random<T>(kPositions * half, 1, seed + 1),
+                         sin = Random<T>(kPositions * half, 1, seed + 2);
+    for (const unsigned blocks : {1u, 7u, 100u}) {
+      std::vector<T> got = x;
+      door.of<T>().rope(blocks, got.data(), cos.data(), sin.data(), kRows, kHeads, kPositions, half);
+      for (int64_t row = 0; row < kRows; ++row)
+        for (int64_t i = 0; i < half; ++i) {
+          const auto low = static_cast<size_t>(row * 2 * half + i), high = low + static_cast<size_t>(half);
+          const auto angle = static_cast<size_t>(row / kHeads % kPositions * half + i);
+          const auto product = [](const T& a, const T& b) {
+            return static_cast<float>(Value(Stored<T>(static_cast<float>(Value(a)) * static_cast<float>(Value(b)))));
+          };
+          const double first = Value(Stored<T>(product(x[low], cos[angle]) - product(x[high], sin[angle])));
+          const double second = Value(Stored<T>(product(x[high], cos[angle]) + product(x[low], sin[angle])));
+          Expect(what, Value(got[low]), {first, first}, &mistakes);
+          Expect(what, Value(got[high]), {second, second}, &mistakes);
+        }
+    }
+  }
+  return mistakes;
+}
+
 template <typename T>
 Mistakes CheckLosses(const ScoreDoor& door) {
   Mistakes mistakes;
@@ -247,6 +277,8 @@ template Mistakes CheckNorms<float>(const ScoreDoor&);
 template Mistakes CheckNorms<Bfloat16>(const ScoreDoor&);
 template Mistakes CheckGatedGelu<float>(const ScoreDoor&);
 template Mistakes CheckGatedGelu<Bfloat16>(const ScoreDoor&);
+template Mistakes CheckRope<float>(const ScoreDoor&);
+template Mistakes CheckRope<Bfloat16>(const ScoreDoor&);
 template Mistakes CheckLosses<float>(const ScoreDoor&);
 template Mistakes CheckLosses<Bfloat16>(const ScoreDoor&);
 template Mistakes CheckNaN<float>(const ScoreDoor&);

@@ -18,6 +18,8 @@ Mistakes CheckNorms(const ScoreDoor& door);
 template <typename T>
 Mistakes CheckGatedGelu(const ScoreDoor& door);
 template <typename T>
+Mistakes CheckRope(const ScoreDoor& door);
+template <typename T>
 Mistakes CheckLosses(const ScoreDoor& door);
 // A NaN in one row, or a label of no tile.
 template <typename T>

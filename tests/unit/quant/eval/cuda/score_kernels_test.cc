@@ -21,6 +21,7 @@ TYPED_TEST_SUITE(ScoreKernels, Types);
 
 TYPED_TEST(ScoreKernels, Norms) { EXPECT_THAT(CheckNorms<TypeParam>(this->door_), IsEmpty()); }
 TYPED_TEST(ScoreKernels, GatedGelu) { EXPECT_THAT(CheckGatedGelu<TypeParam>(this->door_), IsEmpty()); }
+TYPED_TEST(ScoreKernels, Rope) { EXPECT_THAT(CheckRope<TypeParam>(this->door_), IsEmpty()); }
 TYPED_TEST(ScoreKernels, Losses) { EXPECT_THAT(CheckLosses<TypeParam>(this->door_), IsEmpty()); }
 TYPED_TEST(ScoreKernels, NaN) { EXPECT_THAT(CheckNaN<TypeParam>(this->door_), IsEmpty()); }
 
@@ -30,7 +31,7 @@ TEST_P(PlantedScoreBug, IsSeen) {
   const ScoreDoor& door = OpenScoreDoor(GetParam());
   const auto seen = [&]<typename T>() {
     return !CheckNorms<T>(door).empty() || !CheckGatedGelu<T>(door).empty() || !CheckLosses<T>(door).empty() ||
-           !CheckNaN<T>(door).empty();
+           !CheckRope<T>(door).empty() || !CheckNaN<T>(door).empty();
   };
   EXPECT_TRUE(seen.template operator()<float>() || seen.template operator()<Bfloat16>());
 }

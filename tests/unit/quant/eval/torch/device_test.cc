@@ -73,6 +73,19 @@ TEST_P(DeviceOperations, GatedGeluAlsoOfColumnsOfAWiderMatrix) {
     ExpectTwins(ours_->GatedGelu(gate.clone(), of), torch_->GatedGelu(gate.clone(), of));
 }
 
+// No function is approximated: the same bits as LibTorch's, and as the loops of the CPU.
+TEST_P(DeviceOperations, RopeIsTheSameBits) {
+  const std::unique_ptr<Operations> cpu = NewCpuOperations(dtype());
+  for (const int64_t half : {4, 33, 256}) {
+    const at::Tensor angles = Random({6, half}, 3).to(at::kFloat), x = Random({6, 5, 2 * half}),
+                     windows = Random({3, 6, 2, 2 * half});
+    const RopeTable table{angles.cos().to(dtype()), angles.sin().to(dtype())};
+    EXPECT_TRUE(at::equal(ours_->Rope(x.clone(), table), torch_->Rope(x, table)));
+    EXPECT_TRUE(at::equal(ours_->Rope(x.clone(), table), cpu->Rope(x.clone(), table)));
+    EXPECT_TRUE(at::equal(ours_->Rope(windows.clone(), table), torch_->Rope(windows, table)));
+  }
+}
+
 TEST_P(DeviceOperations, LossOfSeveralTiles) {
   const at::Tensor logits = Random({6, 1300}, 20);
   const at::Tensor labels =
