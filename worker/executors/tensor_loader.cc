@@ -1,6 +1,7 @@
 #include "worker/executors/tensor_loader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,7 @@ namespace sub1quant {
 namespace {
 
 constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
+constexpr uint64_t kAheadBytes = uint64_t{32} << 20;
 
 absl::Status CheckMatrix(const TensorRecord& tensor, uint64_t file_size) {
   const auto refuse = [&](const std::string& why) {
@@ -44,21 +46,36 @@ absl::Status ReadWhole(ModelSource& source, const TensorRecord& tensor, const Ta
 class FileRows final : public RowReader {
  public:
   FileRows(ModelSource& source, TensorRecord tensor, const TaskContext& context)
-      : source_(source), tensor_(std::move(tensor)), row_bytes_(RowBytes(tensor_)), context_(context) {}
+      : source_(source), tensor_(std::move(tensor)), row_bytes_(RowBytes(tensor_)), context_(context) {
+    StayAhead(0);
+  }
 
   absl::Status Read(int64_t first, int64_t count, void* out) override {
     SUB1QUANT_RETURN_IF_ERROR(context_.Check());
-    return source_.Read(tensor_.file, tensor_.offset + static_cast<uint64_t>(first) * row_bytes_, out,
-                        static_cast<uint64_t>(count) * row_bytes_);
+    const uint64_t begin = static_cast<uint64_t>(first) * row_bytes_;
+    StayAhead(begin);
+    return source_.Read(tensor_.file, tensor_.offset + begin, out, static_cast<uint64_t>(count) * row_bytes_);
   }
 
  private:
+  // Asks the disk for what is read soon, a piece at a time: for a large tensor at once, the call would last about as
+  // long as the reading.
+  void StayAhead(uint64_t position) {
+    const uint64_t end = std::min(tensor_.bytes, position + kAheadBytes);
+    for (uint64_t from = asked_; from < end;) {
+      if (!asked_.compare_exchange_weak(from, from + kPieceBytes)) continue;
+      source_.WillRead(tensor_.file, tensor_.offset + from, std::min(kPieceBytes, tensor_.bytes - from));
+      from += kPieceBytes;
+    }
+  }
+
   static uint64_t RowBytes(const TensorRecord& tensor) { return tensor.bytes / static_cast<uint64_t>(tensor.rows()); }
 
   ModelSource& source_;
   const TensorRecord tensor_;
   const uint64_t row_bytes_;
   const TaskContext& context_;
+  std::atomic<uint64_t> asked_{0};  // bytes of the tensor, from its start
 };
 
 }  // namespace
@@ -79,8 +96,6 @@ absl::StatusOr<OpenTensor> TensorLoader::Open(std::shared_ptr<ModelSource> sourc
                                               const std::string& identity, const TaskContext& context) {
   SUB1QUANT_ASSIGN_OR_RETURN(const ModelSource::File file, CheckFileIdentity(*source, tensor.file, identity));
   SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(tensor, file.size));
-  // All of it at once: the disk is ahead of whoever waits for a thread or works on the rows before.
-  source->WillRead(tensor.file, tensor.offset, tensor.bytes);
   OpenTensor open;
   open.file_ = tensor.file;
   open.identity_ = file.identity;
@@ -92,6 +107,7 @@ absl::StatusOr<OpenTensor> TensorLoader::Open(std::shared_ptr<ModelSource> sourc
     open.reader_ = std::make_unique<FileRows>(*source, tensor, context);
     open.view_.reader = open.reader_.get();
   } else {
+    source->WillRead(tensor.file, tensor.offset, tensor.bytes);
     open.bytes_ = buffers_.Borrow(tensor.bytes);
     SUB1QUANT_RETURN_IF_ERROR(ReadWhole(*source, tensor, context, open.bytes_.data()));
     SUB1QUANT_RETURN_IF_ERROR(CheckFileIdentity(*source, tensor.file, file.identity).status());
