@@ -60,9 +60,7 @@ SUB1QUANT_HOST_DEVICE inline float RoundToInteger(float x) { return (x + 1258291
 // sum. The result of a negative x that rounds to zero is +0.
 SUB1QUANT_HOST_DEVICE inline float RoundToCode(float x, float limit) { return RoundToInteger(Clamp(x, -limit, limit)); }
 
-SUB1QUANT_HOST_DEVICE inline float Magnitude(float x) {
-  return std::fabs(x);
-}
+SUB1QUANT_HOST_DEVICE inline float Magnitude(float x) { return std::fabs(x); }
 
 // rne(value * 2^60), what ExactSum adds for a term: |value| < 2^63 and value >= 0.
 SUB1QUANT_HOST_DEVICE inline unsigned __int128 ExactUnits(float value) {
@@ -77,8 +75,8 @@ SUB1QUANT_HOST_DEVICE inline unsigned __int128 ExactUnits(float value) {
   return whole + (rest > half || (rest == half && (whole & 1u) != 0) ? 1u : 0u);
 }
 
-// One test for all formats, docs/formats.md §1: Fp16Bits(absmax / 7) is 0. That is so up to a quotient of 2^-25, the middle
-// between 0 and the smallest float16, and absmax = 7 * 2^-25 is the largest that has it.
+// One test for all formats, docs/formats.md §1: Fp16Bits(absmax / 7) is 0. That is so up to a quotient of 2^-25, the
+// middle between 0 and the smallest float16, and absmax = 7 * 2^-25 is the largest that has it.
 SUB1QUANT_HOST_DEVICE inline bool IsZeroGroup(float absmax) { return absmax <= 7 * 0x1p-25f; }
 
 // The scale of groupwise_int4, docs/formats.md §2, as bits: 1 in a zero group, whose weights are far below half of

@@ -88,6 +88,7 @@ absl::StatusOr<EncodedMatrix> GroupCodec::Encode(const MatrixView& matrix, const
   std::vector<ExactSum> sums(static_cast<size_t>(RowBlockCount(matrix)));
   const auto encode = [&](int64_t block, const WeightTile& tile) -> absl::Status {
     for (int lane = 0; lane < tile.lanes; ++lane) {
+      if (tile.absmax[lane] <= kNeverRefused) continue;
       SUB1QUANT_RETURN_IF_ERROR(CheckFinite(tile, lane));
       SUB1QUANT_RETURN_IF_ERROR(CheckGroup(tile, lane));
     }

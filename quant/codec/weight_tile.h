@@ -43,6 +43,10 @@ using TileSource = const uint8_t* [kTileLanes];
 // Fills `weights` and `absmax` for the group size that the tile has.
 void LoadTileReference(DType dtype, const TileSource& source, WeightTile* tile);
 
+// No format refuses a lane whose absmax is at most this: its scales are far inside float16. Nothing that is larger, or
+// NaN, is a usual weight, so that nearly all lanes need this comparison only.
+constexpr float kNeverRefused = 1024.0f;
+
 // InvalidArgument naming row and column for NaN or Inf: no method takes them.
 absl::Status CheckFinite(const WeightTile& tile, int lane);
 

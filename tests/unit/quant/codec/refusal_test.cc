@@ -2,9 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
+#include <string>
 #include <vector>
 
+#include "quant/codec/family.h"
+#include "quant/codec/weight_tile.h"
 #include "tests/support/codec_cases.h"
 
 namespace sub1quant {
@@ -44,6 +49,29 @@ TEST(Refusals, TheFirstRowWinsWhateverTheThreads) {
     for (const std::string& method : PublishedMethods())
       EXPECT_EQ(FindCodec(method)->Encode({weights.data(), DType::kF32, rows, cols}, {.threads = threads}).status(),
                 absl::InvalidArgumentError("NaN at row 1111, column 77"));
+}
+
+// Lanes up to kNeverRefused are not asked, so every family has to take them.
+TEST(Refusals, NobodyRefusesWhatIsNotAsked) {
+  std::vector<std::string> all = PublishedMethods();
+  all.insert(all.end(), IntegerMethods().begin(), IntegerMethods().end());
+  WeightTile tile = {};
+  tile.group_size = 128;
+  tile.lanes = 1;
+  tile.groups_per_row = 1;
+  size_t asked = 0;
+  for (const Family* family : Families()) {
+    std::vector<std::string> methods;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(methods),
+                 [&](const std::string& method) { return family->Find(method) != nullptr; });
+    asked += methods.size();
+    const auto evaluator = family->NewEvaluator(methods, 128).value();
+    tile.absmax[0] = kNeverRefused;
+    EXPECT_TRUE(evaluator->Check(tile, 0).ok());
+    tile.absmax[0] = std::numeric_limits<float>::max();
+    EXPECT_FALSE(evaluator->Check(tile, 0).ok()) << "the check asks nothing";
+  }
+  EXPECT_EQ(asked, all.size());
 }
 
 TEST(Refusals, ShapesSizesAndTypes) {
