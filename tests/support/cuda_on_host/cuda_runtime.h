@@ -13,6 +13,7 @@
 #include "block.h"
 #include "streams.h"
 
+// CUDA's names, reserved or not. NOLINTBEGIN(bugprone-reserved-identifier)
 #define __global__
 #define __device__
 #define __host__
@@ -81,3 +82,4 @@ T __ldg(const T* from) {
 inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 inline int __popc(unsigned bits) { return std::popcount(bits); }
+// NOLINTEND(bugprone-reserved-identifier)
