@@ -89,7 +89,7 @@ std::string Progress::Line(const v1::Job& job, SteadyTime now) const {
     done += stage.cost_done();
     if (stage.state() == "running") parts.push_back(NameOf(job, stage) + StageText(stage, now));
   }
-  if (parts.empty()) parts.push_back(job.cancelling() ? "cancelling" : "waiting");
+  if (parts.empty()) parts.emplace_back(job.cancelling() ? "cancelling" : "waiting");
   const std::string text = absl::StrCat(absl::StrJoin(parts, " · "), TimeLeft(job, now));
   if (!options_.terminal) return text;
   return Clip(absl::StrCat(Bar(total > 0 ? done / total : 0, 20), " ", text), options_.columns - 1);

@@ -35,3 +35,10 @@ build_preset() {
   begin "building preset $1"
   cmake --build "$root/build/$1" >&2
 }
+
+# The marks of a merge that nobody finished, in any tracked file.
+no_conflict_marks() {
+  begin "looking for a merge's conflict marks"
+  git -C "$root" rev-parse --git-dir >/dev/null 2>&1 || return 0
+  ! git -C "$root" grep -nIE '^(<<<<<<<|>>>>>>>|[|]{7}) |^=======$' >&2
+}

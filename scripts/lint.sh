@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# clang-format (.clang-format) and clang-tidy (.clang-tidy), without changing anything. Needs build/test configured.
+# clang-format (.clang-format) and clang-tidy (.clang-tidy), without changing anything; no tracked file may hold a merge's
+# conflict marks (scripts/test.sh looks for them too). Needs build/test configured.
 #   scripts/lint.sh                  files that differ from the branch main, committed or not
 #   scripts/lint.sh all              every file
 #   scripts/lint.sh PATH…            files, and all files of folders
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 
+no_conflict_marks
 begin "looking for clang-format and clang-tidy"
 for tool in clang-format clang-tidy; do
   command -v "$tool" >/dev/null || { echo "$tool is missing: apt-get install $tool" >&2; exit 1; }

@@ -166,8 +166,8 @@ void ChooseInt2Reference(const WeightTile& tile, const Int2Request& request, Int
 }
 
 void EncodeInt2Reference(const WeightTile& tile, const uint8_t* multipliers, Int2Tile* out) {
-  std::fill(&out->base[0][0], &out->base[tile.group_size / 16][0], 0u);
-  std::fill(&out->signs[0][0], &out->signs[tile.group_size / 32][0], 0u);
+  std::fill_n(&out->base[0][0], tile.group_size / 16 * kTileLanes, 0u);
+  std::fill_n(&out->signs[0][0], tile.group_size / 32 * kTileLanes, 0u);
   for (int lane = 0; lane < tile.lanes; ++lane) {
     const WeightGroup group = GroupOf(tile, lane);
     WithGroupSize(group.size, [&]<int kSize>() { Encode<kSize>(group, multipliers[lane], lane, out); });

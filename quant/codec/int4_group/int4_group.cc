@@ -36,7 +36,7 @@ void EvaluateInt4Reference(const WeightTile& tile, float* sums) {
 }
 
 void EncodeInt4Reference(const WeightTile& tile, Int4Tile* out) {
-  std::fill(&out->words[0][0], &out->words[tile.group_size / 8][0], 0u);
+  std::fill_n(&out->words[0][0], tile.group_size / 8 * kTileLanes, 0u);
   Group group;
   for (int lane = 0; lane < tile.lanes; ++lane) {
     out->scales[lane] = Int4ScaleBits(tile.absmax[lane]);

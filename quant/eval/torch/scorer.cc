@@ -128,7 +128,7 @@ class TorchScorer : public Scorer {
     for (size_t i = 0; i < windows.size(); ++i) {
       SUB1QUANT_ASSIGN_OR_RETURN(WindowScore score, Summed(work[i]));
       score.weight = windows[i].weight;
-      scores.push_back(std::move(score));
+      scores.push_back(score);
     }
     return scores;
   }
