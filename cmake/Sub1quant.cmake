@@ -25,8 +25,8 @@ function(sub1quant_test name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} sub1quant_warnings GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE SUB1QUANT_TESTDATA="${PROJECT_SOURCE_DIR}/tests/testdata")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  if(TARGET sub1quant_absl_locks)  # under ThreadSanitizer
-    target_link_libraries(${name} PRIVATE sub1quant_absl_locks absl::synchronization)
+  if(TARGET sub1quant_grpc_order)  # under ThreadSanitizer
+    target_link_libraries(${name} PRIVATE sub1quant_grpc_order)
   endif()
   add_test(NAME ${name} COMMAND ${name})
   if(ARG_LABELS)
