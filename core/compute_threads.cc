@@ -1,7 +1,6 @@
 #include "core/compute_threads.h"
 
 #include <algorithm>
-#include <cstdint>
 
 #include "core/check.h"
 

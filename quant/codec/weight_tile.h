@@ -43,8 +43,8 @@ using TileSource = const uint8_t* [kTileLanes];
 // Fills `weights` and `absmax` for the group size that the tile has.
 void LoadTileReference(DType dtype, const TileSource& source, WeightTile* tile);
 
-// No format refuses a lane whose absmax is at most this: its scales are far inside float16. Nothing that is larger, or
-// NaN, is a usual weight, so that nearly all lanes need this comparison only.
+// No format refuses a lane whose absmax is at most this: its scales are far inside float16. Weights hardly ever exceed
+// it, so that one comparison stands for all checks of a lane; NaN fails it.
 constexpr float kNeverRefused = 1024.0f;
 
 // InvalidArgument naming row and column for NaN or Inf: no method takes them.

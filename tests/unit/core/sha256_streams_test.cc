@@ -70,6 +70,7 @@ TEST(DigestPool, ManyThreadsEachGetTheirOwnDigest) {
         }
       });
     for (std::thread& caller : callers) caller.join();
+    EXPECT_EQ(cpu.Run([](int given) { return given; }), threads) << "all given back";
   }
 }
 
