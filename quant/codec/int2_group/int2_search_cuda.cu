@@ -33,7 +33,8 @@ __global__ void __launch_bounds__(kBlockThreads, kSize == 256 ? 3 : 4)
     if (!group.exists || kept >= kSums) continue;
     float sum = kept == 0 ? base : binary;
 #pragma unroll
-    for (int c = 0; c < kMaxSearchedCorrections; ++c) sum = kept == 2 + c ? best[c].cost : sum;
+    for (int c = 0; c < kMaxSearchedCorrections; ++c)
+      if (Asks(request, c)) sum = kept == 2 + c ? best[c].cost : sum;  // the others have an infinite one
     units += ExactUnits(sum);
   }
   if (kept < kSums) sums.Add(kept, units);
