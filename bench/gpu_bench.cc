@@ -12,6 +12,7 @@
 #include <random>
 #include <vector>
 
+#include "bench/measure.h"
 #include "quant/codec/arithmetic.h"
 #include "quant/codec/int2_group/int2_cuda.h"
 #include "quant/codec/int4_group/int4_cuda.h"
@@ -33,11 +34,6 @@ std::vector<uint16_t> RandomWeights() {
   std::normal_distribution<float> normal(0.0f, 0.02f);
   for (uint16_t& w : weights) w = Bf16Bits(normal(random));
   return weights;
-}
-
-double Median(std::vector<double> v) {
-  std::sort(v.begin(), v.end());
-  return v[v.size() / 2];
 }
 
 class Timer {

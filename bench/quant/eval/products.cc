@@ -3,7 +3,6 @@
 #include <ATen/ops/randn.h>
 #include <c10/core/InferenceMode.h>
 
-#include <algorithm>
 #include <random>
 
 #include "quant/eval/torch/linear.h"
@@ -42,11 +41,6 @@ ProductsAlone::ProductsAlone(const Gemma4Config& config, int64_t rows, int64_t t
 void ProductsAlone::Run() const {
   const c10::InferenceMode inference;
   for (const Shape& shape : products_) Linear(inputs_.at(shape.second), weights_.at(shape));
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
 }
 
 std::vector<int32_t> RandomTokens(int64_t count, int64_t vocabulary) {

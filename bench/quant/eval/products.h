@@ -28,7 +28,6 @@ class ProductsAlone {
   std::map<int64_t, at::Tensor> inputs_;
 };
 
-double Median(std::vector<double> values);  // of an even number: the mean of the middle two
 std::vector<int32_t> RandomTokens(int64_t count, int64_t vocabulary);
 
 }  // namespace sub1quant

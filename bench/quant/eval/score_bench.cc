@@ -7,19 +7,14 @@
 // Output: one JSON object a line: name, ratio (ours / alone, wall time), cpu_ratio (the same in processor time: what a
 // machine with other work can still tell), goal, better, ours, other, unit, repeats.
 #include <ATen/Parallel.h>
-#include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <fstream>
-#include <functional>
-#include <sstream>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "bench/measure.h"
 #include "bench/quant/eval/products.h"
 #include "core/check.h"
 #include "core/json.h"
@@ -31,23 +26,6 @@ namespace sub1quant {
 namespace {
 
 constexpr int64_t kWindow = 512;
-
-struct Seconds {
-  double wall, cpu;
-};
-
-Seconds Measure(const std::function<void()>& body) {
-  const auto cpu = [] {
-    rusage usage;
-    SUB1QUANT_CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
-    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-  };
-  const double before = cpu();
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), cpu() - before};
-}
 
 // The products of `windows` windows, one window a thread.
 void RunProducts(const ProductsAlone& products, int threads, int64_t windows) {
@@ -73,30 +51,19 @@ int Run(const std::string& directory, int64_t count, int repeats, const std::vec
     const auto scorer = Scorer::Load(**model, {}, {.dtype = "float32", .threads = threads}).value();
     std::vector<double> ratios, cpu_ratios, ours, alone;
     for (int repeat = 0; repeat <= repeats; ++repeat) {
-      const Seconds score = Measure([&] { SUB1QUANT_CHECK(scorer->Score(tokens, windows, 0, nullptr).ok()); });
-      const Seconds multiply = Measure([&] { RunProducts(products, threads, count); });
+      const Spent score = Measure([&] { SUB1QUANT_CHECK(scorer->Score(tokens, windows, 0, nullptr).ok()); });
+      const Spent multiply = Measure([&] { RunProducts(products, threads, count); });
       if (repeat == 0) continue;  // warms both
-      ratios.push_back(score.wall / multiply.wall);
-      cpu_ratios.push_back(score.cpu / multiply.cpu);
-      ours.push_back(score.wall);
-      alone.push_back(multiply.wall);
+      ratios.push_back(score.seconds / multiply.seconds);
+      cpu_ratios.push_back(score.processor_seconds / multiply.processor_seconds);
+      ours.push_back(score.seconds);
+      alone.push_back(multiply.seconds);
     }
     const Json json{{"name", name},      {"ratio", Median(ratios)}, {"cpu_ratio", Median(cpu_ratios)}, {"goal", 1.1},
                     {"better", "lower"}, {"ours", Median(ours)},    {"other", Median(alone)},          {"unit", "s"},
                     {"repeats", repeats}};
     std::printf("%s\n", json.dump().c_str());
     std::fflush(stdout);
-  }
-  return 0;
-}
-
-// VmHWM: the largest resident size of this process so far.
-double PeakGibibytes() {
-  std::ifstream status("/proc/self/status");
-  std::string key;
-  for (std::string line; std::getline(status, line);) {
-    double kib = 0;
-    if (std::istringstream(line) >> key >> kib && key == "VmHWM:") return kib / (1 << 20);
   }
   return 0;
 }
@@ -110,7 +77,7 @@ int RunMemory(const std::string& directory, int64_t count, const std::string& dt
   const std::vector<Window> windows = PlanPublished(count * kWindow, kWindow, kWindow, 0).value();
   const int threads = AvailableThreads();
   const auto scorer = Scorer::Load(**model, {}, {.dtype = dtype, .threads = threads, .memory_bytes = memory}).value();
-  const Seconds seconds = Measure([&] { SUB1QUANT_CHECK(scorer->Score(tokens, windows, 0, nullptr).ok()); });
+  const Spent seconds = Measure([&] { SUB1QUANT_CHECK(scorer->Score(tokens, windows, 0, nullptr).ok()); });
   const double peak = PeakGibibytes(), goal = scorer->in_memory() ? 6 : 3;
   const std::string name = scorer->in_memory() ? "B24-" + dtype : "B24-" + dtype + "-layers";
   const Json json{{"name", name},
@@ -121,7 +88,7 @@ int RunMemory(const std::string& directory, int64_t count, const std::string& dt
                   {"other", goal},
                   {"unit", "GiB"},
                   {"repeats", 1},
-                  {"seconds", seconds.wall},
+                  {"seconds", seconds.seconds},
                   {"windows", count},
                   {"device", scorer->device()}};
   std::printf("%s\n", json.dump().c_str());

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "bench/measure.h"
 #include "bench/quant/eval/products.h"
 #include "core/check.h"
 #include "core/json.h"

@@ -15,11 +15,11 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <functional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "bench/measure.h"
 #include "core/check.h"
 #include "core/json.h"
 #include "core/parallel.h"
@@ -45,17 +45,6 @@ std::vector<uint16_t> RandomWeights(uint64_t seed) {
   return weights;
 }
 
-double Seconds(const std::function<void()>& body) {
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 // Eight independent chains of min and subtract: what two vector ports can issue. 0 without AVX-512.
 __attribute__((target("avx512f"))) double VectorOperations() {
   __m512 chains[8];
@@ -79,7 +68,7 @@ double WeightsPerSecond(const std::vector<uint16_t>& weights, const std::vector<
                         const Implementation& implementation = BestImplementation()) {
   const MatrixView matrix{weights.data(), DType::kBF16, kRows, kCols};
   return static_cast<double>(kRows * kCols) /
-         Seconds([&] { SUB1QUANT_CHECK(SearchMatrix(matrix, 128, methods, threads, implementation).ok()); });
+         Measure([&] { SUB1QUANT_CHECK(SearchMatrix(matrix, 128, methods, threads, implementation).ok()); }).seconds;
 }
 
 void Print(const std::string& name, double ours, double other, const std::string& unit, double ratio, double goal) {
