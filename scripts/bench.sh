@@ -104,21 +104,24 @@ run_peers() {
   python3 "$root/bench/peers.py" --files-bench "$bin/files_bench" --model "$model" --scratch "$scratch/peers" "${options[@]}" "${mine[@]}"
 }
 
-# The kernels on a device beside its own copies, and PyTorch's search on it. 12288 x 1536 weights, as gpu_bench has them.
-run_gpu() {
+cuda_bin="$root/build/cuda-release/bin"
+prepare_gpu() {
   if [ ! -e /dev/nvidiactl ] && [ ! -e /dev/dxg ]; then
     echo "bench.sh gpu: there is no NVIDIA device on this machine (no /dev/nvidiactl, no /dev/dxg): nothing is measured" >&2
-    return 3
+    exit 3
   fi
   use_cuda_libtorch  # before: setup.sh takes the folder that it is given
   "$root/scripts/setup.sh" --cuda
   build_preset cuda-release
-  local cuda_bin="$root/build/cuda-release/bin" figures
   prepare_files "$cuda_bin"
-  begin "measuring on the device"
+}
+
+# The kernels on a device beside its own copies, and PyTorch's search on it. 12288 x 1536 weights, as gpu_bench has them.
+run_gpu() {
+  local figures
   figures="$("$cuda_bin/gpu_bench")"
   echo "$figures"
-  run_gpu_scoring "$cuda_bin"
+  run_gpu_scoring
   if ! python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
     echo "bench.sh gpu: python3 has no PyTorch with CUDA: no B6, no B11" >&2
     return 0
@@ -137,11 +140,11 @@ print(json.dumps({"name": "B6", "better": "higher", "ratio": other / ours, "goal
     --scorer "$cuda_bin/score_device_bench" --compile
 }
 
-# run_gpu_scoring BIN: perplexity on the device beside its products alone, llama.cpp, a cold start.
+# Perplexity on the device beside its products alone, llama.cpp, a cold start.
 gpu_windows=64
 run_gpu_scoring() {
-  local figures bench="$root/bench/quant/eval" arms=(--model "$model" --scorer "$1/score_device_bench" --windows "$gpu_windows")
-  figures="$("$1/score_device_bench" --model "$model" --windows "$gpu_windows" B10 B13)"
+  local figures bench="$root/bench/quant/eval" arms=(--model "$model" --scorer "$cuda_bin/score_device_bench" --windows "$gpu_windows")
+  figures="$("$cuda_bin/score_device_bench" --model "$model" --windows "$gpu_windows" B10 B13)"
   echo "$figures"
   if [ -n "${LLAMA_PERPLEXITY:-}" ] && [ -n "${LLAMA_GGUF:-}" ]; then
     python3 "$bench/llama_bench.py" "${arms[@]}" --llama-perplexity "$LLAMA_PERPLEXITY" --gguf "$LLAMA_GGUF" \
@@ -156,6 +159,8 @@ print(next(figure["ours"] for figure in map(json.loads, sys.argv[1].splitlines()
 
 if [ "${names[*]}" = gpu ]; then
   step="looking for a device"
+  prepare_gpu
+  begin "measuring on the device"
   results="$(run_gpu)"
 else
   "$root/scripts/setup.sh"
@@ -178,15 +183,7 @@ fi
 if [ "$record" = 1 ]; then
   commit="$(git -C "$root" rev-parse --short=12 HEAD)"
   machine="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores"
-  echo "$results" | python3 -c '
-import json, sys
-commit, machine, path = sys.argv[1:]
-lines = open(path).read().split("\n")
-end = lines.index("", next(i for i, line in enumerate(lines) if line.startswith("|")))  # of the first table
-for line in sys.stdin:
-    r = json.loads(line)
-    lines.insert(end, "| %s | %.4f | %.4f | %.4f | %.4f | %s | %s | %s |" % (
-        r["name"], r["ratio"], r["goal"], r["ours"], r["other"], r["unit"], machine, commit))
-    end += 1
-open(path, "w").write("\n".join(lines))' "$commit" "$machine" "$root/bench/RESULTS.md"
+  [ "${names[*]}" != gpu ] || machine="$(nvidia-smi --query-gpu=name --format=csv,noheader -i 0)"
+  echo "$results" | python3 "$root/bench/record.py" --commit "$commit" --machine "$machine" ${model:+--model "$model"} \
+    "$root/bench/RESULTS.md"
 fi
