@@ -44,7 +44,7 @@ BUDGET = {
 # usual path (Usually in quant/codec/half_warp.cuh), at group size 128. The template arguments say which kernel.
 INNER_LOOPS = {
     "Int4Kernel<128, false>": (),
-    # Multipliers that a warp evaluates, the most of its two groups: 1.22 to 1.46 for normal, Laplace and t(5) weights.
+    # Multipliers that a warp evaluates, the most of its two groups (bench/int2_rounds.py).
     "Int2SearchKernel<128>": (1.4,),
     "IntegerKernel<128, false>": (3, 10 / 3),    # 16 factors at a time, four of them at a time: int4's 40
 }

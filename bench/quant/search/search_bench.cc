@@ -29,7 +29,7 @@ namespace sub1quant {
 namespace {
 
 constexpr int64_t kRows = 12288, kCols = 1536;  // E2B's largest
-constexpr int kRepeats = 5;
+constexpr int kRepeats = 15;
 
 std::vector<uint16_t> RandomWeights(uint64_t seed) {
   std::mt19937_64 generator(seed);
