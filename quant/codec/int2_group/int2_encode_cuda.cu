@@ -110,7 +110,7 @@ __device__ void GatherLargest(const float (&t)[kValues], uint32_t selected, Warp
 }
 
 // Lane i of the half stores the i-th of its K corrections at its rank: larger ones first, equal ones by position.
-__device__ inline void RankCorrections(const CorrectionScale& scale, unsigned k, unsigned at, bool write,
+__device__ inline void RankCorrections(const CodeScale& scale, unsigned k, unsigned at, bool write,
                                        const Int2Arrays& out, WarpCorrections* shared) {
   const unsigned half = Lane() / kHalf, own = HalfLane();
   if (own >= k) return;
@@ -156,7 +156,7 @@ __global__ void __launch_bounds__(kBlockThreads, kSize == 256 ? 3 : 4)
     codes.StoreBase(group.at, group.exists, out);
     codes.StoreSigns(group.at, group.exists, false, out);
     const TopEight top = FindTopEight(codes.t);
-    const CorrectionScale scale(top.Largest(1));
+    const CodeScale scale = CorrectionScale(top.Largest(1));
     uint32_t selected = 0;
     ForLargest(codes.t, top, k, [&](int i, bool is_selected) {
       selected = (selected & ~(1u << i)) | (is_selected ? 1u : 0u) << i;

@@ -7,6 +7,7 @@
 
 #include <cuda_runtime.h>
 
+#include "quant/codec/code_scale.cuh"
 #include "quant/codec/half_warp.cuh"
 #include "quant/codec/int2_group/int2_cuda.h"
 #include "quant/codec/int2_group/top_eight.cuh"
@@ -15,27 +16,8 @@ namespace sub1quant {
 
 constexpr float kInfiniteCost = std::bit_cast<float>(0x7f800000u);
 
-// A 4-bit correction of t at the scale of the largest.
-struct CorrectionScale {
-  uint16_t bits;
-  float value, divisor;
-  float inverse;  // of the divisor, and a little more than rounding can take away
-
-  __device__ explicit CorrectionScale(float largest)
-      : bits(Fp16Bits(largest / 7.0f)),
-        value(Fp16Value(bits)),
-        divisor(value == 0.0f ? 1.0f : value),
-        inverse(1.0f / divisor * (1.0f + 0x1p-22f)) {}
-  __device__ float Code(float t) const { return RoundToCode(t / divisor, 7.0f); }
-
-  // |t - Code(t)*value| without a division. t / divisor is rounded to above n + 1/2 only if it is above, as in
-  // Int2IsOne, so Code is the nearest code. `high` is it as well, or just below a middle the next one; then the rest of
-  // `low` is the smaller. Products are exact (11 and 3 bits), and so is the difference to the nearest code.
-  __device__ float Rest(float t) const {
-    const float high = RoundToInteger(std::fmin(Magnitude(t) * inverse, 7.0f)), low = high - 1.0f;
-    return std::fmin(Magnitude(std::fma(-high, value, Magnitude(t))), Magnitude(std::fma(-low, value, Magnitude(t))));
-  }
-};
+// Of the corrections of a group, by its largest |t|.
+__device__ inline CodeScale CorrectionScale(float largest) { return CodeScale(Fp16Bits(largest / 7.0f)); }
 
 template <int kSize>
 struct Int2Lane {
@@ -154,7 +136,7 @@ __device__ inline void CorrectedCosts(const Int2Lane<kSize>& lane, int multiplie
   float t[kValues], squares[kValues], corrected[kValues];
   lane.Residuals(multiplier, t);
   const TopEight top = FindTopEight(t);
-  const CorrectionScale scale(top.Largest(1));
+  const CodeScale scale = CorrectionScale(top.Largest(1));
 #pragma unroll
   for (int i = 0; i < kValues; ++i) {
     const float u = scale.Rest(t[i]);

@@ -1,6 +1,7 @@
 #include "quant/codec/int4_group/int4_cuda.h"
 
 #include "quant/codec/arithmetic.h"
+#include "quant/codec/code_scale.cuh"
 #include "quant/codec/decode.cuh"
 #include "quant/codec/exact_sum.cuh"
 #include "quant/codec/half_warp.cuh"
@@ -9,31 +10,17 @@
 namespace sub1quant {
 namespace {
 
-// Codes and errors of one group. The division is the true one: `RoundToCode(w * (1/s))` differs on ties.
-template <int kSize>
-struct Int4Lane {
-  static constexpr int kValues = LaneLayout<kSize>::kValues;
-  float q[kValues], error[kValues];
-
-  __device__ Int4Lane(const LaneGroup<kSize>& group, float scale) {
-#pragma unroll
-    for (int i = 0; i < kValues; ++i) {
-      q[i] = RoundToCode(group.weights[i] / scale, 7.0f);
-      error[i] = group.weights[i] - q[i] * scale;
-    }
-  }
-};
-
 // A lane holds pairs of neighbours: one byte each.
 template <int kSize>
-__device__ void StoreInt4(const Int4Lane<kSize>& lane, unsigned at, uint16_t scale, const Int4Arrays& out) {
-  uint8_t* packed = out.packed + static_cast<size_t>(at) * (kSize / 2);
+__device__ void StoreInt4(const LaneGroup<kSize>& group, const CodeScale& scale, const Int4Arrays& out) {
+  uint8_t* packed = out.packed + static_cast<size_t>(group.at) * (kSize / 2);
 #pragma unroll
-  for (int i = 0; i < lane.kValues; i += 2) {
-    const int low = static_cast<int>(lane.q[i]) + 8, high = static_cast<int>(lane.q[i + 1]) + 8;
+  for (int i = 0; i < group.kValues; i += 2) {
+    const int low = static_cast<int>(scale.Code(group.weights[i])) + 8;
+    const int high = static_cast<int>(scale.Code(group.weights[i + 1])) + 8;
     packed[PositionOf(i) / 2] = static_cast<uint8_t>(low | (high << 4));
   }
-  if (HalfLane() == 0) out.scales[at] = scale;
+  if (HalfLane() == 0) out.scales[group.at] = scale.bits;
 }
 
 template <int kSize, bool kStore>
@@ -44,13 +31,15 @@ __global__ void __launch_bounds__(kBlockThreads) Int4Kernel(WeightBlock block, I
   for (unsigned first = FirstPair(); first < (block.groups + 1) / 2; first += PairStep()) {
     LaneGroup<kSize> group;
     LoadGroup(block, 2 * first + threadIdx.x / kHalf, &group);
-    const uint16_t scale = Int4ScaleBits(group.absmax);
-    const Int4Lane<kSize> lane(group, Fp16Value(scale));
-    const float sum = HalfSum(LanePartOfSquares(lane.error));
+    const CodeScale scale(Int4ScaleBits(group.absmax));
+    float errors[group.kValues];
+#pragma unroll
+    for (int i = 0; i < group.kValues; ++i) errors[i] = scale.Rest(group.weights[i]);
+    const float sum = HalfSum(LanePartOfSquares(errors));
     if (!group.exists) continue;
     // NaN and Inf are above all other bits.
-    const bool bad = std::bit_cast<uint32_t>(group.absmax) >= 0x7f800000u || scale == kFp16Infinity;
-    if (kStore && !bad) StoreInt4(lane, group.at, scale, out);
+    const bool bad = std::bit_cast<uint32_t>(group.absmax) >= 0x7f800000u || scale.bits == kFp16Infinity;
+    if (kStore && !bad) StoreInt4(group, scale, out);
     if (HalfLane() != 0) continue;
     if (bad) {
       ReportBadGroup(report, block, group.at);

@@ -37,18 +37,30 @@ TEST(ProveKernels, RightOnesAreTrusted) {
   EXPECT_EQ(trust->decode, trust->search);
 }
 
-TEST(ProveKernels, AWrongOneIsRefusedByName) {
-  const auto device = OpenHostDevice("int4_reciprocal", 1 << 20);
+TEST(ProveKernels, WrongOnesAreRefusedByName) {
+  const auto device = OpenHostDevice("int4_next_code", 1 << 20);
   const auto trust = ProveKernels(*device, {"groupwise_int4", "int2_base"});
   ASSERT_TRUE(trust.ok()) << trust.status();
   ASSERT_EQ(trust->refused.size(), 2u);
-  EXPECT_EQ(trust->refused[0].operation + " " + trust->refused[0].method, "search groupwise_int4");
-  EXPECT_THAT(trust->refused[0].why, HasSubstr("error sum 0x"));
-  EXPECT_EQ(trust->refused[1].operation + " " + trust->refused[1].method, "encode groupwise_int4");
-  EXPECT_THAT(trust->refused[1].why, HasSubstr("array '"));
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(trust->refused[i].operation, i == 0 ? "search" : "encode");
+    EXPECT_EQ(trust->refused[i].method, "groupwise_int4");
+    EXPECT_THAT(trust->refused[i].why, HasSubstr(i == 0 ? "error sum 0x" : "the error sum differs"));
+  }
   EXPECT_EQ(trust->search, std::set<std::string>{"int2_base"});
   EXPECT_EQ(trust->encode, std::set<std::string>{"int2_base"});
   EXPECT_EQ(trust->decode.size(), 2u);
+}
+
+// Only codes are wrong, and only on ties.
+TEST(ProveKernels, AWrongEncoderIsRefusedBesideItsSearch) {
+  const auto device = OpenHostDevice("int4_reciprocal", 1 << 20);
+  const auto trust = ProveKernels(*device, {"groupwise_int4"});
+  ASSERT_TRUE(trust.ok()) << trust.status();
+  ASSERT_EQ(trust->refused.size(), 1u);
+  EXPECT_EQ(trust->refused[0].operation + " " + trust->refused[0].method, "encode groupwise_int4");
+  EXPECT_THAT(trust->refused[0].why, HasSubstr("array '"));
+  EXPECT_EQ(trust->search.size(), 1u);
 }
 
 TEST(ProveKernels, ADeviceThatFailsOnTheWay) {
