@@ -18,6 +18,7 @@
 #include "quant/codec/int4_group/int4_cuda.h"
 #include "quant/device/cuda/cuda_device.h"
 #include "quant/device/cuda/handles.h"
+#include "quant/search/cuda/published_search.h"
 
 namespace sub1quant {
 namespace {
@@ -142,8 +143,8 @@ class GpuBench {
 
  private:
   void SearchFive() {
-    CheckCuda(LaunchInt4Search(launch_, block_, kGroupSize, kernel_report_), "search");
-    CheckCuda(LaunchInt2Search(launch_, block_, kGroupSize, {{4, 8, 0}}, kernel_report_), "search");
+    const PublishedRequest five{.int4 = true, .int2 = true, .corrections = {{4, 8, 0}}};
+    CheckCuda(LaunchPublishedSearch(launch_, block_, kGroupSize, five, kernel_report_), "search");
   }
   double Copy(size_t bytes) {
     return timer_.Time([&] {

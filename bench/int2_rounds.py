@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How many multipliers a warp of Int2SearchKernel evaluates with corrections, of six: the trip count that
+"""How many multipliers a warp of PublishedSearchKernel evaluates with corrections, of six: the trip count that
 kernel_resources.py multiplies with. A model of quant/codec/int2_group/int2_lane.cuh in NumPy, K = 4 and 8, groups of 128:
 bounds from min(t*t, level), the most promising first, two groups a warp that go on until neither has one left.
 

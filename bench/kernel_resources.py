@@ -25,8 +25,8 @@ FLAGS = ["-std=c++20", "-O3", "-I" + ROOT, "--fmad=false", "--ftz=false", "--pre
 # room for four blocks of 128 threads on a multiprocessor, 168 for three; the kernels of scoring wait for memory and want
 # more blocks: 48 leave room for ten.
 BUDGET = {
-    "Int4Kernel": ((64, 64, 64, 64), 64),
-    "Int2SearchKernel": ((80, 80, 128, 168), 256),
+    "Int4EncodeKernel": ((64, 64, 64, 64), 64),
+    "PublishedSearchKernel": ((80, 80, 128, 168), 256),
     "Int2BinaryEncodeKernel": ((64, 64, 80, 128), 128),
     "Int2CorrectedEncodeKernel": ((80, 80, 128, 168), 512),
     "IntegerKernel": ((80, 80, 128, 128), 2304),
@@ -43,9 +43,9 @@ BUDGET = {
 # Times that the loops inside the loop over pairs of groups run, in the order in which they begin in the machine code of the
 # usual path (Usually in quant/codec/half_warp.cuh), at group size 128. The template arguments say which kernel.
 INNER_LOOPS = {
-    "Int4Kernel<128, false>": (),
     # Multipliers that a warp evaluates, the most of its two groups (bench/int2_rounds.py).
-    "Int2SearchKernel<128>": (1.4,),
+    "PublishedSearchKernel<128, true>": (1.4,),
+    "PublishedSearchKernel<128, false>": (),
     "IntegerKernel<128, false>": (3, 10 / 3),    # 16 factors at a time, four of them at a time: int4's 40
 }
 COUNTED_ARCHITECTURES = (89, 90)

@@ -80,15 +80,15 @@ int Request(const KernelMethod& kernel, SearchCall* call) {
   switch (kernel.format) {
     case KernelFormat::kInt4:
       call->int4 = true;
-      return kSumOfInt4;
+      return kSumsOfPublished;
     case KernelFormat::kInt2Base:
     case KernelFormat::kInt2Binary:
       call->int2 = true;
-      return kSumsOfInt2 + (kernel.format == KernelFormat::kInt2Base ? 0 : 1);
+      return kSumsOfPublished + (kernel.format == KernelFormat::kInt2Base ? 1 : 2);
     case KernelFormat::kInt2Corrected: {
       call->int2 = true;
       const int place = place_in(call->corrections.k, kMaxSearchedCorrections);
-      return place < 0 ? -1 : kSumsOfInt2 + 2 + place;
+      return place < 0 ? -1 : kSumsOfPublished + 3 + place;
     }
     case KernelFormat::kInteger:
       return kSumsOfWidths + place_in(call->widths, kMaxKernelWidths);

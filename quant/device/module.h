@@ -12,7 +12,7 @@
 
 namespace sub1quant {
 
-constexpr uint32_t kDeviceModuleAbi = 3;
+constexpr uint32_t kDeviceModuleAbi = 4;
 constexpr char kDeviceModuleSymbol[] = "Sub1quantDeviceModule";
 
 // Do not renumber.
@@ -69,9 +69,8 @@ struct SearchCall {
   // Out, at the places below; the others are 0. Limbs of 32 bits in 64, low first.
   uint64_t sums[kMaxKernelSums][kLimbs] = {};
 };
-constexpr int kSumOfInt4 = 0;
-constexpr int kSumsOfInt2 = 1;    // int2_base, int2_binary_residual, then `corrections`
-constexpr int kSumsOfWidths = 6;  // as `widths`
+constexpr int kSumsOfPublished = 0;  // groupwise_int4, int2_base, int2_binary_residual, then `corrections`
+constexpr int kSumsOfWidths = 6;     // as `widths`
 
 // Arrays in the order of the codec's own (KernelArrayBits), in host memory.
 struct EncodeCall {

@@ -1,5 +1,6 @@
 // The INT2 formats on a device (docs/formats.md §3 and §4): the bytes and sums of int2_family.cc, for at most eight
-// corrections a group. Group sizes 32, 64, 128, 256. Calls return as soon as the kernel is in the stream.
+// corrections a group; their search is in quant/search/cuda. Group sizes 32, 64, 128, 256. Calls return as soon as the
+// kernel is in the stream.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +23,8 @@ struct Int2Arrays {
   uint16_t* correction_scales = nullptr;  // [groups]
 };
 
-// report.limbs: the sums of int2_base, int2_binary_residual, and of each K. A group that is refused reports its number
-// and adds nothing.
-cudaError_t LaunchInt2Search(const Launch& launch, const WeightBlock& block, int group_size,
-                             const SearchedCorrections& request, KernelReport report);
-// int2_base and int2_binary_residual; report.limbs: the sums of both.
+// int2_base and int2_binary_residual; report.limbs: the sums of both. A group that is refused reports its number and
+// adds nothing.
 cudaError_t LaunchInt2BinaryEncode(const Launch& launch, const WeightBlock& block, int group_size, Int2Arrays out,
                                    KernelReport report);
 // int2_error_budget_k{k}, 1 <= k <= 8; report.limbs: its sum.

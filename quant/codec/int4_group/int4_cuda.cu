@@ -1,10 +1,10 @@
 #include "quant/codec/int4_group/int4_cuda.h"
 
 #include "quant/codec/arithmetic.h"
-#include "quant/codec/code_scale.cuh"
 #include "quant/codec/decode.cuh"
 #include "quant/codec/exact_sum.cuh"
 #include "quant/codec/half_warp.cuh"
+#include "quant/codec/int4_group/int4_lane.cuh"
 #include "quant/codec/launch.cuh"
 
 namespace sub1quant {
@@ -23,29 +23,25 @@ __device__ void StoreInt4(const LaneGroup<kSize>& group, const CodeScale& scale,
   if (HalfLane() == 0) out.scales[group.at] = scale.bits;
 }
 
-template <int kSize, bool kStore>
-__global__ void __launch_bounds__(kBlockThreads) Int4Kernel(WeightBlock block, Int4Arrays out, KernelReport report) {
+template <int kSize>
+__global__ void __launch_bounds__(kBlockThreads)
+    Int4EncodeKernel(WeightBlock block, Int4Arrays out, KernelReport report) {
   __shared__ BlockSums<1> sums;
   sums.Clear();
   UInt128 units = 0;
   for (unsigned first = FirstPair(); first < (block.groups + 1) / 2; first += PairStep()) {
     LaneGroup<kSize> group;
     LoadGroup(block, 2 * first + threadIdx.x / kHalf, &group);
+    const bool bad = RefuseInt4(&group);
     const CodeScale scale(Int4ScaleBits(group.absmax));
-    float errors[group.kValues];
-#pragma unroll
-    for (int i = 0; i < group.kValues; ++i) errors[i] = scale.Rest(group.weights[i]);
-    const float sum = HalfSum(LanePartOfSquares(errors));
-    if (!group.exists) continue;
-    // NaN and Inf are above all other bits.
-    const bool bad = std::bit_cast<uint32_t>(group.absmax) >= 0x7f800000u || scale.bits == kFp16Infinity;
-    if (kStore && !bad) StoreInt4(group, scale, out);
-    if (HalfLane() != 0) continue;
-    if (bad) {
-      ReportBadGroup(report, block, group.at);
-    } else {
-      units += ExactUnits(sum);
+    const float sum = Int4Sum(group, scale);
+    if (!Usually(!bad)) {
+      if (HalfLane() == 0) ReportBadGroup(report, block, group.at);
+      continue;
     }
+    if (!group.exists) continue;
+    StoreInt4(group, scale, out);
+    if (HalfLane() == 0) units += ExactUnits(sum);
   }
   if (HalfLane() == 0) sums.Add(0, units);
   sums.Report(report);
@@ -69,16 +65,10 @@ struct Int4Source {
 
 }  // namespace
 
-cudaError_t LaunchInt4Search(const Launch& launch, const WeightBlock& block, int group_size, KernelReport report) {
-  return WithGroupSize(group_size, [&]<int kSize>() {
-    return StartGroups(launch, block.groups, Int4Kernel<kSize, false>, block, Int4Arrays{}, report);
-  });
-}
-
 cudaError_t LaunchInt4Encode(const Launch& launch, const WeightBlock& block, int group_size, Int4Arrays out,
                              KernelReport report) {
   return WithGroupSize(group_size, [&]<int kSize>() {
-    return StartGroups(launch, block.groups, Int4Kernel<kSize, true>, block, out, report);
+    return StartGroups(launch, block.groups, Int4EncodeKernel<kSize>, block, out, report);
   });
 }
 

@@ -1,5 +1,5 @@
-// groupwise_int4 on a device (docs/formats.md §2): the bytes and sums of int4_family.cc. Group sizes 32, 64, 128, 256.
-// Calls return as soon as the kernel is in the stream.
+// groupwise_int4 on a device (docs/formats.md §2): the bytes and sums of int4_family.cc. Its search is
+// in quant/search/cuda. Group sizes 32, 64, 128, 256. Calls return as soon as the kernel is in the stream.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,6 @@ struct Int4Arrays {
 };
 
 // report.limbs: one sum. A group that is refused reports its number and adds nothing.
-cudaError_t LaunchInt4Search(const Launch& launch, const WeightBlock& block, int group_size, KernelReport report);
 cudaError_t LaunchInt4Encode(const Launch& launch, const WeightBlock& block, int group_size, Int4Arrays out,
                              KernelReport report);
 // A scale that is not finite reports its group.

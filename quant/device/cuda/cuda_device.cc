@@ -11,6 +11,7 @@
 #include "quant/device/cuda/row_pipeline.h"
 #include "quant/device/cuda/score_launches.h"
 #include "quant/device/kernel_arrays.h"
+#include "quant/search/cuda/published_search.h"
 
 namespace sub1quant {
 namespace {
@@ -129,9 +130,9 @@ class CudaDevice final : public ModuleDevice {
     const Launch launch = LaunchIn(block.stream);
     const int group_size = call.matrix.group_size;
     cudaError_t error = cudaSuccess;
-    if (call.int4) error = LaunchInt4Search(launch, weights, group_size, ReportAt(block, kSumOfInt4));
-    if (call.int2 && error == cudaSuccess)
-      error = LaunchInt2Search(launch, weights, group_size, call.corrections, ReportAt(block, kSumsOfInt2));
+    if (call.int4 || call.int2)
+      error = LaunchPublishedSearch(launch, weights, group_size, {call.int4, call.int2, call.corrections},
+                                    ReportAt(block, kSumsOfPublished));
     for (int i = 0; i < kMaxKernelWidths && error == cudaSuccess; ++i)
       if (call.widths[i] != 0)
         error = LaunchIntegerSearch(launch, weights, group_size, call.widths[i], ReportAt(block, kSumsOfWidths + i));

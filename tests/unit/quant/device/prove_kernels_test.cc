@@ -52,6 +52,17 @@ TEST(ProveKernels, WrongOnesAreRefusedByName) {
   EXPECT_EQ(trust->decode.size(), 2u);
 }
 
+// A job asks for several formats at once, and they share a kernel.
+TEST(ProveKernels, AFormatThatIsWrongBesideOthersIsRefused) {
+  const auto device = OpenHostDevice("int4_base_over_it", 1 << 20);
+  EXPECT_EQ(ProveKernels(*device, {"groupwise_int4"})->search.size(), 1u);
+  const auto trust = ProveKernels(*device, {"groupwise_int4", "int2_base"});
+  ASSERT_TRUE(trust.ok()) << trust.status();
+  ASSERT_EQ(trust->refused.size(), 1u);
+  EXPECT_EQ(trust->refused[0].operation + " " + trust->refused[0].method, "search groupwise_int4");
+  EXPECT_EQ(trust->search, std::set<std::string>{"int2_base"});
+}
+
 // Only codes are wrong, and only on ties.
 TEST(ProveKernels, AWrongEncoderIsRefusedBesideItsSearch) {
   const auto device = OpenHostDevice("int4_reciprocal", 1 << 20);
