@@ -2,8 +2,9 @@
 // tests use them, and a worker that proves its device at start.
 //
 // Each group of a matrix is of a kind drawn from all of them: values on rounding ties and one unit beside them for the
-// scales that the formats will choose, all-negative, constant, zero, one spike, denormal, huge, few distinct
-// magnitudes (ties in the order of corrections), plain bell-shaped. All finite, and refused by no format.
+// scales that the formats will choose, scales in the middle between two float16, error sums in the middle between two
+// exact units, all-negative, constant, zero, one spike, denormal, huge, few distinct magnitudes (ties in the order of
+// corrections), plain bell-shaped. All finite, and refused by no format.
 #pragma once
 
 #include <algorithm>
@@ -50,6 +51,8 @@ enum class WeightKind {
   kInt2Ties,
   kCorrectionTies,
   kIntegerTies,
+  kScaleTies,
+  kSumTies,
   kFewMagnitudes,
   kNegative,
   kConstant,
@@ -68,11 +71,12 @@ class WeightSource {
   // `count` values of one group.
   std::vector<float> Group(WeightKind kind, int count) {
     std::vector<float> w(static_cast<size_t>(count));
-    const float size = std::ldexp(1.0f + Unit(), Integer(-9, 3));
+    float size = std::ldexp(1.0f + Unit(), Integer(-9, 3));
+    if (kind == WeightKind::kScaleTies) size = std::fabs(Near(AbsmaxOfScaleTie()));
     grid_scale_ = GridScale(size);
     for (float& x : w) x = Value(kind, size);
     if (kind == WeightKind::kInt4Ties || kind == WeightKind::kInt2Ties || kind == WeightKind::kCorrectionTies ||
-        kind == WeightKind::kIntegerTies) {
+        kind == WeightKind::kIntegerTies || kind == WeightKind::kScaleTies) {
       w[Place(count)] = Sign() * size;  // the scales are those of this value
     }
     if (kind == WeightKind::kSpike) w[Place(count)] = Sign() * size;
@@ -112,6 +116,11 @@ class WeightSource {
         // Mostly multiples of one scale of the integer family's grid, which is then the best, and a few ties of it.
         return Integer(0, 15) == 0 ? Near(grid_scale_ * (static_cast<float>(Integer(0, 2)) + 0.5f))
                                    : Sign() * grid_scale_ * static_cast<float>(Integer(0, grid_limit_));
+      case WeightKind::kScaleTies:
+        return 0.99f * size * (1.0f - 2.0f * Unit());
+      case WeightKind::kSumTies:
+        // A zero group of every format, so the errors are the weights: their squares are quarters of 2^-60.
+        return Sign() * std::ldexp(static_cast<float>(Integer(0, 9)), -31);
       case WeightKind::kFewMagnitudes:
         return Sign() * size * static_cast<float>(Integer(0, 3));
       case WeightKind::kNegative:
@@ -137,6 +146,13 @@ class WeightSource {
     const int limit = 1 << (spec.bits - 1);
     grid_limit_ = limit - 1;
     return Fp16Value(Fp16Bits(IntegerFactor(spec, Integer(0, spec.count - 1)) * absmax / static_cast<float>(limit)));
+  }
+
+  // An absmax from 1 to 1024 whose scale in one of the formats is the middle between two float16.
+  float AbsmaxOfScaleTie() {
+    constexpr float kPerScale[] = {7.0f, 1 / 0.375f, 1 / 0.625f, 1 / 0.75f, 1.0f, 2.0f, 4.0f, 16.0f, 32.0f, 128.0f};
+    const float middle = std::ldexp(static_cast<float>(2 * Integer(1024, 2047) + 1), Integer(-11, -9));  // 12 bits
+    return middle * kPerScale[Integer(0, 9)];
   }
 
   // Of either sign, up to two units beside `x`.

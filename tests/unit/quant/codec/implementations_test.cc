@@ -1,10 +1,12 @@
 // Every implementation in the list against the scalar one, bit for bit, on inputs that hunt for mistakes.
 #include "quant/codec/implementations.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstring>
 #include <memory>
 
@@ -14,8 +16,10 @@
 namespace sub1quant {
 namespace {
 
+using testing::LargestAbsmax;
 using testing::OddShapes;
 using testing::WeightShape;
+using testing::WeightsUpTo;
 
 constexpr int kGroupSizes[] = {32, 64, 128, 256};
 constexpr DType kTypes[] = {DType::kBF16, DType::kF16, DType::kF32};
@@ -114,21 +118,48 @@ TEST(Implementations, OneMethodAtATime) {
   }
 }
 
-// With an importance per input channel, some of it 0.
+// Each method as far as its scales reach, where others refuse, and one unit further.
+TEST(Implementations, TheBorderOfEachMethod) {
+  std::vector<const Implementation*> all = VectorImplementations();
+  all.push_back(&Scalar());
+  for (const Implementation* implementation : all) {
+    for (const int group_size : kGroupSizes) {
+      for (const std::string& method : Methods()) {
+        SCOPED_TRACE(::testing::Message() << implementation->name << " g " << group_size << " " << method);
+        const float largest = LargestAbsmax(method);
+        const WeightMatrix matrix = WeightsUpTo(largest, group_size);
+        ExpectSameSums(matrix.view(), group_size, {method}, *implementation);
+        ExpectSameBytes(matrix.view(), group_size, method, *implementation);
+        const WeightMatrix above = WeightsUpTo(std::nextafter(largest, 1e9f), group_size);
+        const EncodeOptions options{.group_size = group_size, .implementation = implementation};
+        const absl::Status refused = FindCodec(method)->Encode(above.view(), options).status();
+        EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+        EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("row 1, group 1"));
+        EXPECT_FALSE(SearchMatrix(above.view(), group_size, {method}, 1, *implementation).ok());
+      }
+    }
+  }
+}
+
+// With an importance per input channel, some of it 0; then all of it 0, so small that costs are subnormal, and large.
 TEST(Implementations, WeighTheSame) {
   for (const Implementation* implementation : VectorImplementations()) {
     for (const int64_t cols : {128, 300}) {
       const WeightMatrix matrix = WeightSource(5).Matrix(DType::kF32, 37, cols, 128);
-      EncodeOptions options;
-      for (int64_t i = 0; i < cols; ++i) options.importance.push_back(static_cast<float>(i * 37 % 11) * 0.3f);
-      for (const std::string& method : IntegerMethods()) {
-        options.implementation = &Scalar();
-        const auto want = FindCodec(method)->Encode(matrix.view(), options);
-        options.implementation = implementation;
-        const auto got = FindCodec(method)->Encode(matrix.view(), options);
-        ASSERT_TRUE(want.ok() && got.ok());
-        EXPECT_EQ(got->error.ToHex(), want->error.ToHex()) << implementation->name << " " << method;
-        for (size_t i = 0; i < want->arrays.size(); ++i) EXPECT_EQ(got->arrays[i].bytes, want->arrays[i].bytes);
+      for (const float unit : {0.3f, 0.0f, 1e-40f, 1e6f}) {
+        EncodeOptions options;
+        for (int64_t i = 0; i < cols; ++i) options.importance.push_back(static_cast<float>(i * 37 % 11) * unit);
+        for (const std::string& method : IntegerMethods()) {
+          SCOPED_TRACE(::testing::Message() << implementation->name << " " << method << " " << unit);
+          options.implementation = &Scalar();
+          const auto want = FindCodec(method)->Encode(matrix.view(), options);
+          options.implementation = implementation;
+          const auto got = FindCodec(method)->Encode(matrix.view(), options);
+          ASSERT_TRUE(want.ok() && got.ok());
+          EXPECT_EQ(got->error, want->error);
+          EXPECT_EQ(got->weighted_error, want->weighted_error);
+          for (size_t i = 0; i < want->arrays.size(); ++i) EXPECT_EQ(got->arrays[i].bytes, want->arrays[i].bytes);
+        }
       }
     }
   }

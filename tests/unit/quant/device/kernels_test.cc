@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -11,8 +12,10 @@
 namespace sub1quant {
 namespace {
 
+using testing::LargestAbsmax;
 using testing::OddShapes;
 using testing::OpenHostDevice;
+using testing::WeightsUpTo;
 
 const std::vector<std::string>& KernelMethods() {
   static const std::vector<std::string> methods = {"groupwise_int4",
@@ -135,6 +138,28 @@ TEST(KernelRefusals, TheFirstBadGroupIsNamed) {
       EXPECT_EQ(device->Search(spoilt.view(), 128, {method}).status(), want);
       EXPECT_EQ(device->Encode(spoilt.view(), method, {}).status(), want);
     }
+  }
+}
+
+// As far as the scales of each method reach; one unit further one of them would be infinite.
+TEST(KernelRefusals, TheBorderOfEachMethod) {
+  const auto device = OpenHostDevice();
+  for (const std::string& method : KernelMethods()) {
+    SCOPED_TRACE(method);
+    const float largest = LargestAbsmax(method);
+    const WeightMatrix matrix = WeightsUpTo(largest, 64);
+    const auto want = FindCodec(method)->Encode(matrix.view(), {.group_size = 64});
+    const auto got = device->Encode(matrix.view(), method, {.group_size = 64});
+    ASSERT_TRUE(want.ok()) << want.status();
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(got->error, want->error);
+    for (size_t i = 0; i < want->arrays.size(); ++i)
+      EXPECT_EQ(got->arrays[i].bytes, want->arrays[i].bytes) << want->arrays[i].name;
+    EXPECT_EQ(device->Search(matrix.view(), 64, {method})->front().error, want->error);
+    const WeightMatrix above = WeightsUpTo(std::nextafter(largest, 1e9f), 64);
+    const absl::Status refused = absl::OutOfRangeError("the device refuses group 4");
+    EXPECT_EQ(device->Encode(above.view(), method, {.group_size = 64}).status(), refused);
+    EXPECT_EQ(device->Search(above.view(), 64, {method}).status(), refused);
   }
 }
 
