@@ -5,6 +5,7 @@ Run by ctest as `python3 X_test.py BIN_DIR [unittest arguments]`; needs Debian's
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -79,12 +80,14 @@ class Case(unittest.TestCase):
         return done
 
     def refused(self, *arguments, code=2, words=(), environment=None):
-        """Runs the client and checks that it says one clear line: no stack trace, the given words in it."""
+        """Runs the client and checks that it says one clear line: no stack trace, the given words in it, no key twice."""
         done = self.sub1quant(*arguments, code=code, environment=environment)
         lines = [line for line in done.stderr.splitlines() if "error:" in line]
         self.assertEqual(len(lines), 1, done.stderr)
         for word in words:
             self.assertIn(word, lines[0])
+        for key in set(re.findall(r"[\w.]+\.weight\b", lines[0])):
+            self.assertEqual(len(re.findall(rf"(?<![\w.]){re.escape(key)}\b", lines[0])), 1, lines[0])
         return done
 
     def tree(self, directory):

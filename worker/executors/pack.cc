@@ -38,7 +38,7 @@ absl::StatusOr<EncodedMatrix> PackExecutor::Encode(const PackTask& task, const C
     options.threads = threads;
     return resources_.coder.Encode(tensor.view(), task.method, options);
   });
-  if (!encoded.ok()) return Annotate(encoded.status(), task.tensor.key);
+  if (!encoded.ok()) return encoded;
   SUB1QUANT_RETURN_IF_ERROR(tensor.CheckUnchanged());
   return encoded;
 }

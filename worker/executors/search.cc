@@ -15,7 +15,7 @@ absl::StatusOr<SearchResult> SearchExecutor::Execute(const SearchTask& task, Tas
   absl::StatusOr<std::vector<CandidateRow>> rows = resources_.cpu.Run([&](int threads) {
     return resources_.coder.Search(tensor.view(), task.group_size, task.methods, threads, &kept);
   });
-  if (!rows.ok()) return Annotate(rows.status(), task.tensor.key);
+  if (!rows.ok()) return rows.status();
   SUB1QUANT_RETURN_IF_ERROR(tensor.CheckUnchanged());
   for (size_t i = 0; i < kept.size(); ++i)
     resources_.choices.Keep(tensor.sha256(), tensor.view(), task.group_size, *FindCodec(task.methods[i]),

@@ -37,7 +37,7 @@ absl::Status ReadWhole(ModelSource& source, const TensorRecord& tensor, const Ta
   for (uint64_t done = 0; done < tensor.bytes;) {
     SUB1QUANT_RETURN_IF_ERROR(context.Check());
     const uint64_t piece = std::min(kPieceBytes, tensor.bytes - done);
-    SUB1QUANT_RETURN_IF_ERROR(Annotate(source.Read(tensor.file, tensor.offset + done, out + done, piece), tensor.key));
+    SUB1QUANT_RETURN_IF_ERROR(source.Read(tensor.file, tensor.offset + done, out + done, piece));
     done += piece;
   }
   return absl::OkStatus();
