@@ -1,7 +1,7 @@
 // The arithmetic that every format shares (docs/formats.md §1 and §7). Each operation is one IEEE float32 operation,
-// round to nearest even, denormals honoured; built with -ffp-contract=off, in kernels with --fmad=false. The scalar code
-// and the kernels of a device both include it; the vector kernels say the same in vectors (simd/, *_tile.h) and are
-// compared with it bit for bit.
+// round to nearest even, denormals honoured; built with -ffp-contract=off, in kernels with --fmad=false. The scalar
+// code and the kernels of a device both include it; the vector kernels say the same in vectors (simd/, *_tile.h) and
+// are compared with it bit for bit.
 #pragma once
 
 #include <bit>
