@@ -2,7 +2,7 @@
 """What nvcc and ptxas make of the kernels: registers, shared memory, spills, machine instructions per weight.
 
 Compiles every kernel source for every architecture of preset cuda-release, warnings as errors, and fails if a kernel
-spills or exceeds its budget below (docs/performance.md). No GPU needed; nothing is run. Instructions are counted where
+spills or exceeds its budget below (docs/cuda.md). No GPU needed; nothing is run. Instructions are counted where
 there is an nvdisasm (of the CUDA toolkit; the PyPI package triton has one, too).
 
   bench/kernel_resources.py [--nvcc PATH] [--nvdisasm PATH] [--markdown]

@@ -6,8 +6,11 @@
   B17  groupwise_int4 from file to file, against llama.cpp's Q4_0 of the same matrices: weights per processor second
        (user and system). Ours hashes every blob and ends when the blobs are on the disk; the digests of the tensors
        are known, as after a search. B17-first: every tensor is hashed, too.
+  B20-pytorch, B21-pytorch  only by name: B20 and B21 of search_bench (int4, all integer widths, one thread) against
+       PyTorch with one thread, its malloc tuned: a minute and several minutes
 
-    peers.py --files-bench PROGRAM --model DIR --scratch DIR [--python PYTHON] [--llama-quantize PROGRAM] [NAME…]
+    peers.py --files-bench PROGRAM --search-bench PROGRAM --model DIR --scratch DIR [--python PYTHON]
+             [--llama-quantize PROGRAM] [NAME…]
 """
 import argparse
 import json
@@ -33,19 +36,36 @@ def ours(args, name):
     return next(row for row in map(json.loads, lines) if row["name"].endswith("-ours"))
 
 
+def pytorch_seconds(args, rows, cols, threads, formats):
+    """Of one search in PyTorch."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytorch_search.py")
+    command = [args.python, script, "--rows", str(rows), "--cols", str(cols), "--threads", str(threads),
+               "--formats", formats, "--repeat", "2"]
+    seconds = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True,
+                             env={**os.environ, **TUNED_MALLOC}).stdout.split()
+    return float(seconds[-1])  # the first one also warms up
+
+
 def pytorch(args):
     fast, slow = [], []
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytorch_search.py")
     for _ in range(args.repeats):
         row = ours(args, "B3-ours")
         fast.append(row["ours"])
-        command = [args.python, script, "--rows", str(row["rows"]), "--cols", str(row["cols"]),
-                   "--threads", str(args.threads), "--repeat", "2"]
-        seconds = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True,
-                                 env={**os.environ, **TUNED_MALLOC}).stdout.split()
-        slow.append(float(seconds[-1]))  # the first one also warms up
+        slow.append(pytorch_seconds(args, row["rows"], row["cols"], args.threads, "published"))
     a, b = statistics.median(fast), statistics.median(slow)
     report("B3", a, b, "s", b / a, 150, args.repeats)
+
+
+def pytorch_integer(args, name, formats):
+    """`name` of search_bench against the same in PyTorch, one thread each."""
+    rows, cols = 12288, 1536  # as search_bench has them
+    fast, slow = [], []
+    for _ in range(args.repeats):
+        line = subprocess.run([args.search_bench, name], check=True, stdout=subprocess.PIPE, text=True).stdout
+        fast.append(json.loads(line)["ours"])
+        slow.append(rows * cols / 1e9 / pytorch_seconds(args, rows, cols, 1, formats))
+    a, b = statistics.median(fast), statistics.median(slow)
+    report(name + "-pytorch", a, b, "Gweights/s", a / b, 100, args.repeats)
 
 
 def gguf_string(text):
@@ -108,8 +128,9 @@ def llama(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files-bench", required=True)
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--files-bench")
+    parser.add_argument("--search-bench")
+    parser.add_argument("--model")
     parser.add_argument("--scratch", required=True)
     parser.add_argument("--python", default=sys.executable, help="one that has torch")
     parser.add_argument("--llama-quantize")
@@ -122,6 +143,10 @@ def main():
         pytorch(args)
     if not args.names or "B17" in args.names:
         llama(args)
+    if "B20-pytorch" in args.names:
+        pytorch_integer(args, "B20", "int4")
+    if "B21-pytorch" in args.names:
+        pytorch_integer(args, "B21", "integer")
 
 
 if __name__ == "__main__":

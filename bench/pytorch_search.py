@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The other arm of B3, and with --device cuda of B6: the search of one bfloat16 matrix over the five published formats in plain vectorised PyTorch,
-tensor at a time, as one would first write it (docs/formats.md). Needs torch only. Tune malloc from outside
-(MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_): untuned, page faults of fresh temporaries dominate.
+"""The other arm of B3, and with --device cuda of B6: the search of one bfloat16 matrix over the five published formats
+in plain vectorised PyTorch, tensor at a time, as one would first write it (docs/formats.md). With --formats int4 or
+integer that of B20-pytorch and B21-pytorch: the scales of int4, of all six widths. Needs torch only. Tune malloc from
+outside (MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_): untuned, page faults of fresh temporaries dominate.
 
     pytorch_search.py --rows 12288 --cols 1536 --threads 2 --repeat 1
 
@@ -14,6 +15,9 @@ import time
 import torch
 
 MULTIPLIERS = (0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
+# bits: factors from, to, how many
+GRIDS = {2: (0.25, 1.30, 40), 3: (0.40, 1.20, 40), 4: (0.50, 1.15, 40), 5: (0.75, 1.06, 20), 6: (0.75, 1.06, 20),
+         8: (0.90, 1.02, 12)}
 
 
 def half(x):
@@ -61,6 +65,26 @@ def int2_errors(x, k):
     return best
 
 
+def integer_errors(x, bits):
+    """Squared error per group at the best of the scales of int{bits}."""
+    low, high, count = GRIDS[bits]
+    n = 2 ** (bits - 1)
+    absmax = x.abs().amax(dim=2)
+    best = torch.full_like(absmax, float("inf"))
+    for j in range(count):
+        scale = half((low + j * (high - low) / (count - 1)) * absmax / n).unsqueeze(2)
+        for s in (scale, -scale):
+            q = torch.round(x * (1 / s)).clamp(-n, n - 1)
+            best = torch.minimum(best, (x - q * s).pow(2).sum(dim=2))
+    return best
+
+
+def search_integer(weight, group, widths):
+    rows, cols = weight.shape
+    x = weight.to(torch.float32).reshape(rows, cols // group, group)
+    return {f"int{bits}": integer_errors(x, bits).sum().item() / weight.numel() for bits in widths}
+
+
 def search(weight, group):
     rows, cols = weight.shape
     x = weight.to(torch.float32).reshape(rows, cols // group, group)
@@ -83,6 +107,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu, cuda")
+    parser.add_argument("--formats", default="published", choices=("published", "int4", "integer"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     generator = torch.Generator().manual_seed(0)
@@ -90,7 +115,10 @@ def main():
     with torch.no_grad():
         for _ in range(args.repeat):
             start = time.perf_counter()
-            errors = search(weight, args.group)
+            if args.formats == "published":
+                errors = search(weight, args.group)
+            else:
+                errors = search_integer(weight, args.group, (4,) if args.formats == "int4" else GRIDS)
             print(time.perf_counter() - start, flush=True)
     print(errors, file=sys.stderr)
 

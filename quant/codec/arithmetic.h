@@ -1,6 +1,7 @@
 // The arithmetic that every format shares (docs/formats.md §1 and §7). Each operation is one IEEE float32 operation,
-// round to nearest even, denormals honoured; built with -ffp-contract=off, in kernels with --fmad=false. The only place
-// where a rounding rule is written down: CPU code and kernels include it.
+// round to nearest even, denormals honoured; built with -ffp-contract=off, in kernels with --fmad=false. The scalar
+// code and the kernels of a device both include it; the vector kernels say the same in vectors (simd/, *_tile.h) and
+// are compared with it bit for bit.
 #pragma once
 
 #include <bit>
@@ -75,9 +76,10 @@ SUB1QUANT_HOST_DEVICE inline unsigned __int128 ExactUnits(float value) {
   return whole + (rest > half || (rest == half && (whole & 1u) != 0) ? 1u : 0u);
 }
 
-// One test for all formats, docs/formats.md §1: Fp16Bits(absmax / 7) is 0. That is so up to a quotient of 2^-25, the
-// middle between 0 and the smallest float16, and absmax = 7 * 2^-25 is the largest that has it.
-SUB1QUANT_HOST_DEVICE inline bool IsZeroGroup(float absmax) { return absmax <= 7 * 0x1p-25f; }
+// One test for all published formats, docs/formats.md §1: Fp16Bits(absmax / 7) is 0. That is so up to a quotient of
+// 2^-25, the middle between 0 and the smallest float16, and absmax = 7 * 2^-25 is the largest that has it.
+constexpr float kZeroGroupAbsmax = 7 * 0x1p-25f;
+SUB1QUANT_HOST_DEVICE inline bool IsZeroGroup(float absmax) { return absmax <= kZeroGroupAbsmax; }
 
 // The scale of groupwise_int4, docs/formats.md §2, as bits: 1 in a zero group, whose weights are far below half of
 // it (codes 0, errors the weights themselves); infinite where the method must refuse.

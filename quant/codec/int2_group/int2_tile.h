@@ -24,7 +24,7 @@ class Int2Search {
     float real[V::kLanes];
     for (int i = 0; i < V::kLanes; ++i) real[i] = static_cast<float>(tile.real[lane + i]);
     real_ = V::Load(real);
-    zero_group_ = V::Equal(V::RoundToFp16(V::Div(absmax_, V::Set(7.0f))), V::Set(0.0f));
+    zero_group_ = V::LessEqual(absmax_, V::Set(kZeroGroupAbsmax));
     for (int i = 0; i < kSize; ++i) V::Store(magnitudes_ + i * V::kLanes, V::Abs(V::Load(weights_ + i * kTileLanes)));
   }
 

@@ -18,7 +18,7 @@ class Int2Lanes {
 
   Int2Lanes(const WeightTile& tile, const uint8_t* multipliers, int lane) : weights_(tile.weights + lane) {
     const Float absmax = V::Load(tile.absmax + lane);
-    zero_group_ = V::Equal(V::RoundToFp16(V::Div(absmax, V::Set(7.0f))), V::Set(0.0f));
+    zero_group_ = V::LessEqual(absmax, V::Set(kZeroGroupAbsmax));
     float chosen[V::kLanes];
     for (int i = 0; i < V::kLanes; ++i)
       chosen[i] = lane + i < tile.lanes ? Int2Multiplier(multipliers[lane + i]) : Int2Multiplier(0);

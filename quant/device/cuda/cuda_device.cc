@@ -16,7 +16,8 @@
 namespace sub1quant {
 namespace {
 
-// Blocks of 128 threads that a multiprocessor can hold at the kernels' register budget.
+// Blocks of 128 threads, as many as keep a multiprocessor busy. Kernels of 128 registers have room for four at a time:
+// the other four follow them.
 constexpr unsigned kBlocksPerMultiprocessor = 8;
 
 ModuleResult Failed(ModuleCode code, const CudaFailure& failure) {

@@ -165,10 +165,11 @@ TEST(Implementations, WeighTheSame) {
   }
 }
 
-// A matrix that ends where the next page cannot be touched, and one that begins there.
+// A matrix that ends where the next page cannot be touched, and one that begins there: less than a tile of groups, and
+// tiles that are full.
 TEST(Implementations, StayInsideTheMatrix) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t middle = 4 * page;
+  const size_t middle = 32 * page;
   auto* const pages =
       static_cast<uint8_t*>(mmap(nullptr, middle + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(pages, MAP_FAILED);
@@ -177,11 +178,16 @@ TEST(Implementations, StayInsideTheMatrix) {
   all.push_back(&Scalar());
   for (const Implementation* implementation : all) {
     for (const DType dtype : kTypes) {
-      for (const int64_t cols : {1, 31, 33, 100, 128, 129}) {
-        const WeightMatrix matrix = WeightSource(3).Matrix(dtype, 5, cols, 128);
-        for (uint8_t* const place : {pages + page, pages + page + middle - matrix.bytes.size()}) {
-          std::memcpy(place, matrix.bytes.data(), matrix.bytes.size());
-          ExpectSameSums({place, dtype, 5, cols}, 128, PublishedMethods(), *implementation);
+      for (const int group_size : kGroupSizes) {
+        for (const int64_t cols : {1, 31, 33, 100, group_size, group_size + 1}) {
+          for (const int64_t rows : {5, 32}) {
+            const WeightMatrix matrix = WeightSource(3).Matrix(dtype, rows, cols, group_size);
+            ASSERT_LE(matrix.bytes.size(), middle);
+            for (uint8_t* const place : {pages + page, pages + page + middle - matrix.bytes.size()}) {
+              std::memcpy(place, matrix.bytes.data(), matrix.bytes.size());
+              ExpectSameSums({place, dtype, rows, cols}, group_size, PublishedMethods(), *implementation);
+            }
+          }
         }
       }
     }
@@ -189,23 +195,73 @@ TEST(Implementations, StayInsideTheMatrix) {
   munmap(pages, middle + 2 * page);
 }
 
+// Calls make(tile, out) for a tile of 13 groups with an `out` of zeros and one of rubbish, and check(lane, a, b) for
+// each lane in use.
+template <class Out, class Make, class Check>
+void ExpectSameFromRubbish(const Implementation& implementation, const Make& make, const Check& check) {
+  const WeightMatrix matrix = WeightSource(11).Matrix(DType::kF32, 13, 128, 128);
+  const auto zeroed = std::make_unique<Out>(), rubbish = std::make_unique<Out>();
+  std::memset(static_cast<void*>(rubbish.get()), 0xa5, sizeof(Out));
+  ASSERT_TRUE(ForEachTile(matrix.view(), 128, 1, implementation, [&](int64_t, const WeightTile& tile) {
+                make(tile, zeroed.get());
+                make(tile, rubbish.get());
+                for (int lane = 0; lane < tile.lanes; ++lane) check(lane, *zeroed, *rubbish);
+                return absl::OkStatus();
+              }).ok());
+}
+
+struct IntegerOut {
+  IntegerTileChoice choice;
+  IntegerWords words;
+};
+
 // Whatever stood in the outputs before.
 TEST(Implementations, WriteEveryWordOfTheLanesInUse) {
-  const WeightMatrix matrix = WeightSource(11).Matrix(DType::kF32, 13, 128, 128);
+  const uint8_t multipliers[kTileLanes] = {0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0};
+  const int ks[] = {4, 8};
+  const Int2Request request{.binary = true, .ks = ks, .k_count = 2};
   for (const Implementation* implementation : Implementations()) {
     if (!implementation->supported()) continue;
-    const auto zeroed = std::make_unique<Int4Tile>(), poisoned = std::make_unique<Int4Tile>();
-    std::memset(static_cast<void*>(poisoned.get()), 0xa5, sizeof(Int4Tile));
-    ASSERT_TRUE(ForEachTile(matrix.view(), 128, 1, *implementation, [&](int64_t, const WeightTile& tile) {
-                  implementation->int4.encode(tile, zeroed.get());
-                  implementation->int4.encode(tile, poisoned.get());
-                  for (int lane = 0; lane < tile.lanes; ++lane) {
-                    EXPECT_EQ(zeroed->scales[lane], poisoned->scales[lane]);
-                    for (int word = 0; word < 16; ++word)
-                      EXPECT_EQ(zeroed->words[word][lane], poisoned->words[word][lane]) << implementation->name;
-                  }
-                  return absl::OkStatus();
-                }).ok());
+    SCOPED_TRACE(implementation->name);
+    ExpectSameFromRubbish<Int4Tile>(*implementation, implementation->int4.encode,
+                                    [](int lane, const Int4Tile& a, const Int4Tile& b) {
+                                      EXPECT_EQ(a.sums[lane], b.sums[lane]);
+                                      EXPECT_EQ(a.scales[lane], b.scales[lane]);
+                                      for (int word = 0; word < 16; ++word)
+                                        EXPECT_EQ(a.words[word][lane], b.words[word][lane]);
+                                    });
+    ExpectSameFromRubbish<Int2Tile>(
+        *implementation,
+        [&](const WeightTile& tile, Int2Tile* out) { implementation->int2.encode(tile, multipliers, out); },
+        [](int lane, const Int2Tile& a, const Int2Tile& b) {
+          EXPECT_EQ(a.base_scales[lane], b.base_scales[lane]);
+          EXPECT_EQ(a.residual_scales[lane], b.residual_scales[lane]);
+          for (int word = 0; word < 8; ++word) EXPECT_EQ(a.base[word][lane], b.base[word][lane]);
+          for (int word = 0; word < 4; ++word) EXPECT_EQ(a.signs[word][lane], b.signs[word][lane]);
+        });
+    ExpectSameFromRubbish<Int2Choices>(
+        *implementation,
+        [&](const WeightTile& tile, Int2Choices* out) { implementation->int2.choose(tile, request, out); },
+        [](int lane, const Int2Choices& a, const Int2Choices& b) {
+          EXPECT_EQ(a.base_sums[lane], b.base_sums[lane]);
+          for (const auto& [x, y] : {std::pair(&a.binary, &b.binary), {&a.k[0], &b.k[0]}, {&a.k[1], &b.k[1]}}) {
+            EXPECT_EQ(x->sums[lane], y->sums[lane]);
+            EXPECT_EQ(x->multipliers[lane], y->multipliers[lane]);
+          }
+        });
+    for (const int bits : IntegerWidths())
+      ExpectSameFromRubbish<IntegerOut>(
+          *implementation,
+          [&](const WeightTile& tile, IntegerOut* out) {
+            implementation->integer.choose(tile, bits, nullptr, &out->choice);
+            implementation->integer.encode(tile, bits, out->choice.scales, &out->words);
+          },
+          [&](int lane, const IntegerOut& a, const IntegerOut& b) {
+            EXPECT_EQ(a.choice.costs[lane], b.choice.costs[lane]);
+            EXPECT_EQ(a.choice.sums[lane], b.choice.sums[lane]);
+            EXPECT_EQ(a.choice.scales[lane], b.choice.scales[lane]);
+            for (int word = 0; word < 4 * bits; ++word) EXPECT_EQ(a.words[word][lane], b.words[word][lane]) << bits;
+          });
   }
 }
 
