@@ -2,8 +2,10 @@
 // scripts/bench.sh gpu, prints one JSON object a figure.
 //
 // * B5: search of a matrix that lies in device memory, the published five; other arm: the device copies the same bytes
-// * B7: search from host memory through the pinned buffers; other arm: only the copies
+// * B7: search from host memory through the pinned buffers, as a worker does it; other arm: only the copies
 // * B9: decode to dense bfloat16; other arm: the device copies as many bytes as are read and written
+//
+// Arms take one of eight matrices after the other: one alone, 38 MB, would stay in the second cache of an L4 or H100.
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -13,11 +15,12 @@
 #include <vector>
 
 #include "bench/measure.h"
+#include "core/parallel.h"
 #include "quant/codec/arithmetic.h"
-#include "quant/codec/int2_group/int2_cuda.h"
 #include "quant/codec/int4_group/int4_cuda.h"
 #include "quant/device/cuda/cuda_device.h"
 #include "quant/device/cuda/handles.h"
+#include "quant/device/matrix_rows.h"
 #include "quant/search/cuda/published_search.h"
 
 namespace sub1quant {
@@ -26,6 +29,7 @@ namespace {
 constexpr int64_t kRows = 12288, kCols = 1536;
 constexpr int kGroupSize = 128;
 constexpr int kRepeats = 15;
+constexpr size_t kMatrices = 8, kBytes = static_cast<size_t>(kRows * kCols) * 2;
 constexpr uint64_t kSlotBytes = uint64_t{16} << 20;
 
 // Random, never zeros: a GPU draws less power on zeros and clocks higher.
@@ -74,47 +78,68 @@ void Compare(const char* name, const char* what, double goal, const std::functio
       name, what, floor / mine, goal, mine, floor, kRepeats);
 }
 
+// In device memory.
+struct Matrix {
+  DeviceMemory weights = AllocateDevice(kBytes), dense = AllocateDevice(kBytes),
+               scales = AllocateDevice(kBytes / kGroupSize), packed = AllocateDevice(kBytes / 4);
+
+  WeightBlock block() const {
+    return {weights.get(),
+            WeightType::kBF16,
+            static_cast<uint32_t>(kCols),
+            kCols / kGroupSize,
+            static_cast<uint32_t>(kRows * kCols / kGroupSize),
+            0};
+  }
+  DenseBlock decoded() const {
+    return {dense.get(),
+            WeightType::kBF16,
+            static_cast<uint32_t>(kRows),
+            static_cast<uint32_t>(kCols),
+            kCols / kGroupSize,
+            0};
+  }
+  Int4Arrays encoded() const { return {reinterpret_cast<uint16_t*>(scales.get()), packed.get()}; }
+};
+
 class GpuBench {
  public:
-  GpuBench(int multiprocessors, const std::vector<uint16_t>& weights)
-      : host_(weights), bytes_(weights.size() * 2), timer_(stream_.get()) {
+  GpuBench(int multiprocessors, const std::vector<uint16_t>& weights) : host_(weights), timer_(stream_.get()) {
     launch_ = {stream_.get(), 8 * static_cast<unsigned>(multiprocessors)};
-    CheckCuda(cudaMemcpyAsync(weights_.get(), weights.data(), bytes_, cudaMemcpyHostToDevice, stream_.get()),
-              "copying");
     CheckCuda(cudaMemsetAsync(report_.get(), 0, 1024, stream_.get()), "cudaMemsetAsync");
-    block_ = {weights_.get(),
-              WeightType::kBF16,
-              static_cast<uint32_t>(kCols),
-              kCols / kGroupSize,
-              static_cast<uint32_t>(kRows * kCols / kGroupSize),
-              0};
     auto* words = reinterpret_cast<unsigned long long*>(report_.get());
     kernel_report_ = {words, words + 1};
+    for (const Matrix& matrix : matrices_) {
+      CheckCuda(cudaMemcpyAsync(matrix.weights.get(), weights.data(), kBytes, cudaMemcpyHostToDevice, stream_.get()),
+                "copying");
+      CheckCuda(LaunchInt4Encode(launch_, matrix.block(), kGroupSize, matrix.encoded(), kernel_report_), "encode");
+    }
   }
 
   // 0.45: of the read bandwidth on an L4, performance.md §6; a copy reads and writes, hence twice the bytes.
   void Resident() {
+    const PublishedRequest five{.int4 = true, .int2 = true, .corrections = {{4, 8, 0}}};
     Compare(
-        "B5", "search, published five, in device memory", 0.9, [&] { return timer_.Time([&] { SearchFive(); }); },
-        [&] { return Copy(bytes_); });
+        "B5", "search, published five, in device memory", 0.9,
+        [&] {
+          const WeightBlock block = Next().block();
+          return timer_.Time(
+              [&] { CheckCuda(LaunchPublishedSearch(launch_, block, kGroupSize, five, kernel_report_), "search"); });
+        },
+        [&] { return Copy(kBytes); });
   }
 
   void Decode() {
-    const Int4Arrays arrays{reinterpret_cast<uint16_t*>(packed_.get()), packed_.get() + bytes_ / 8};
-    CheckCuda(LaunchInt4Encode(launch_, block_, kGroupSize, arrays, kernel_report_), "encode");
-    const DenseBlock dense{dense_.get(),
-                           WeightType::kBF16,
-                           static_cast<uint32_t>(kRows),
-                           static_cast<uint32_t>(kCols),
-                           kCols / kGroupSize,
-                           0};
     // Read 4.125 bits and write 16 a weight; a copy moves every byte twice.
-    const auto moved = static_cast<size_t>(static_cast<double>(bytes_) * (16 + 4.125) / 16 / 2);
+    const auto moved = static_cast<size_t>(static_cast<double>(kBytes) * (16 + 4.125) / 16 / 2);
     Compare(
         "B9", "decode groupwise_int4 to bfloat16", 0.7,
         [&] {
-          return timer_.Time(
-              [&] { CheckCuda(LaunchInt4Decode(launch_, dense, kGroupSize, arrays, kernel_report_), "decode"); });
+          const Matrix& matrix = Next();
+          return timer_.Time([&] {
+            CheckCuda(LaunchInt4Decode(launch_, matrix.decoded(), kGroupSize, matrix.encoded(), kernel_report_),
+                      "decode");
+          });
         },
         [&] { return Copy(moved); });
   }
@@ -122,46 +147,47 @@ class GpuBench {
   // The whole path as a worker takes it, against the copies alone.
   void FromHost(ModuleDevice* device) {
     const PinnedMemory pinned = AllocatePinned(kSlotBytes);
+    const MatrixView view{host_.data(), DType::kBF16, kRows, kCols};
     Compare(
         "B7", "search, published five, from host memory", 1 / 1.15,
         [&] {
+          MatrixRows rows(view, AvailableThreads());
           SearchCall call;
-          call.matrix = {host_.data(), WeightType::kBF16, kRows, kCols, kGroupSize};
+          call.matrix = {&rows, WeightType::kBF16, kRows, kCols, kGroupSize};
           call.int4 = call.int2 = true;
           call.corrections = {{4, 8, 0}};
           return timer_.Time([&] { device->Search(&call); });
         },
         [&] {
           return timer_.Time([&] {
-            for (size_t done = 0; done < bytes_; done += kSlotBytes)
-              CheckCuda(cudaMemcpyAsync(weights_.get() + done, pinned.get(), std::min(kSlotBytes, bytes_ - done),
-                                        cudaMemcpyHostToDevice, stream_.get()),
+            for (size_t done = 0; done < kBytes; done += kSlotBytes)
+              CheckCuda(cudaMemcpyAsync(matrices_[0].weights.get() + done, pinned.get(),
+                                        std::min(kSlotBytes, kBytes - done), cudaMemcpyHostToDevice, stream_.get()),
                         "copying");
           });
         });
   }
 
  private:
-  void SearchFive() {
-    const PublishedRequest five{.int4 = true, .int2 = true, .corrections = {{4, 8, 0}}};
-    CheckCuda(LaunchPublishedSearch(launch_, block_, kGroupSize, five, kernel_report_), "search");
-  }
+  const Matrix& Next() { return matrices_[turn_++ % kMatrices]; }
+
   double Copy(size_t bytes) {
+    const Matrix& matrix = Next();
     return timer_.Time([&] {
-      CheckCuda(cudaMemcpyAsync(dense_.get(), weights_.get(), bytes, cudaMemcpyDeviceToDevice, stream_.get()),
-                "copying");
+      CheckCuda(
+          cudaMemcpyAsync(matrix.dense.get(), matrix.weights.get(), bytes, cudaMemcpyDeviceToDevice, stream_.get()),
+          "copying");
     });
   }
 
   const std::vector<uint16_t>& host_;
-  size_t bytes_;
   Stream stream_;
   Timer timer_;
   Launch launch_;
-  WeightBlock block_;
   KernelReport kernel_report_;
-  DeviceMemory weights_ = AllocateDevice(kRows * kCols * 2), dense_ = AllocateDevice(kRows * kCols * 2),
-               packed_ = AllocateDevice(kRows * kCols * 2), report_ = AllocateDevice(1024);
+  DeviceMemory report_ = AllocateDevice(1024);
+  Matrix matrices_[kMatrices];
+  size_t turn_ = 0;
 };
 
 int Main() {

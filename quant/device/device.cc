@@ -10,6 +10,7 @@
 #include "core/status.h"
 #include "quant/codec/weight_tile.h"
 #include "quant/device/kernel_arrays.h"
+#include "quant/device/matrix_rows.h"
 
 namespace sub1quant {
 namespace {
@@ -26,6 +27,8 @@ absl::Status ToStatus(const ModuleResult& result) {
       return absl::FailedPreconditionError(result.text);
     case ModuleCode::kLost:
       return absl::UnavailableError(absl::StrCat("device lost: ", result.text));
+    case ModuleCode::kNoRows:
+      return absl::AbortedError("the matrix could not be read for the device");
   }
   return absl::InternalError("the device module gave an unknown code");
 }
@@ -43,12 +46,11 @@ absl::StatusOr<WeightType> ToWeightType(DType dtype) {
   }
 }
 
-absl::StatusOr<HostMatrix> ToHostMatrix(const MatrixView& matrix, int group_size) {
+absl::StatusOr<HostMatrix> ToHostMatrix(const MatrixView& matrix, int group_size, MatrixRows& rows) {
   SUB1QUANT_RETURN_IF_ERROR(CheckMatrix(matrix, group_size));
   HostMatrix host;
   SUB1QUANT_ASSIGN_OR_RETURN(host.type, ToWeightType(matrix.dtype));
-  SUB1QUANT_CHECK(matrix.data != nullptr);
-  host.data = matrix.data;
+  host.source = &rows;
   host.rows = matrix.rows;
   host.cols = matrix.cols;
   host.group_size = group_size;
@@ -103,9 +105,10 @@ class LoadedDevice final : public KernelDevice {
   DeviceFacts facts() const override { return device_->facts(); }
 
   absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
-                                                   const std::vector<std::string>& methods) override {
+                                                   const std::vector<std::string>& methods, int threads) override {
     SearchCall call;
-    SUB1QUANT_ASSIGN_OR_RETURN(call.matrix, ToHostMatrix(matrix, group_size));
+    MatrixRows source(matrix, threads);
+    SUB1QUANT_ASSIGN_OR_RETURN(call.matrix, ToHostMatrix(matrix, group_size, source));
     std::vector<CandidateRow> rows(methods.size());
     std::vector<int> places;
     for (size_t i = 0; i < methods.size(); ++i) {
@@ -127,7 +130,8 @@ class LoadedDevice final : public KernelDevice {
     EncodeCall call;
     SUB1QUANT_ASSIGN_OR_RETURN(call.method, KernelOf(method));
     if (!options.importance.empty()) return absl::UnimplementedError("no kernel weighs with importance");
-    SUB1QUANT_ASSIGN_OR_RETURN(call.matrix, ToHostMatrix(matrix, options.group_size));
+    MatrixRows source(matrix, options.threads);
+    SUB1QUANT_ASSIGN_OR_RETURN(call.matrix, ToHostMatrix(matrix, options.group_size, source));
     SUB1QUANT_ASSIGN_OR_RETURN(EncodedMatrix encoded, FindCodec(method)->Prepare(matrix.rows, matrix.cols, options));
     SUB1QUANT_CHECK(encoded.arrays.size() <= kMaxKernelArrays);
     for (size_t i = 0; i < encoded.arrays.size(); ++i) call.arrays[i] = encoded.arrays[i].bytes.data();

@@ -5,32 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "core/buffer_pool.h"
 #include "core/status.h"
 
 namespace sub1quant {
 namespace {
-
-// A matrix in memory: what a device copies from.
-class InMemory {
- public:
-  // `pool` outlives this.
-  static absl::StatusOr<InMemory> Of(const MatrixView& matrix, BufferPool& pool) {
-    InMemory whole;
-    whole.view_ = matrix;
-    if (matrix.data != nullptr) return whole;
-    const size_t element = matrix.dtype == DType::kF32 ? 4 : 2;
-    whole.bytes_ = pool.Borrow(static_cast<size_t>(matrix.rows * matrix.cols) * element);
-    SUB1QUANT_RETURN_IF_ERROR(matrix.reader->Read(0, matrix.rows, whole.bytes_.data()));
-    whole.view_.data = whole.bytes_.data();
-    return whole;
-  }
-  const MatrixView& view() const { return view_; }
-
- private:
-  MatrixView view_;
-  BufferPool::Loan bytes_;
-};
 
 class CpuCoder final : public MatrixCoder {
  public:
@@ -52,11 +30,9 @@ class DeviceCoder final : public MatrixCoder {
   DeviceCoder(std::unique_ptr<KernelDevice> device, KernelTrust trust, DeviceEvents events)
       : device_(std::move(device)), trust_(std::move(trust)), events_(std::move(events)) {}
 
-  absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& view, int group_size,
+  absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
                                                    const std::vector<std::string>& methods, int threads,
                                                    std::vector<KeptChoices>* kept) override {
-    SUB1QUANT_ASSIGN_OR_RETURN(const InMemory whole, InMemory::Of(view, buffers_));
-    const MatrixView& matrix = whole.view();
     std::vector<std::string> kernels, others;
     std::vector<bool> on_device;
     absl::StatusOr<std::vector<CandidateRow>> rows = absl::UnimplementedError("no method has a trusted kernel");
@@ -66,7 +42,7 @@ class DeviceCoder final : public MatrixCoder {
         on_device.push_back(trust_.search.count(method) != 0);
         (on_device.back() ? kernels : others).push_back(method);
       }
-      if (!kernels.empty()) rows = device_->Search(matrix, group_size, kernels);
+      if (!kernels.empty()) rows = device_->Search(matrix, group_size, kernels, threads);
     }
     if (!rows.ok()) {
       if (IsDeviceLost(rows.status())) return Lost(rows.status());
@@ -94,10 +70,8 @@ class DeviceCoder final : public MatrixCoder {
     return all;
   }
 
-  absl::StatusOr<EncodedMatrix> Encode(const MatrixView& view, const std::string& method,
+  absl::StatusOr<EncodedMatrix> Encode(const MatrixView& matrix, const std::string& method,
                                        const EncodeOptions& options) override {
-    SUB1QUANT_ASSIGN_OR_RETURN(const InMemory whole, InMemory::Of(view, buffers_));
-    const MatrixView& matrix = whole.view();
     absl::StatusOr<EncodedMatrix> encoded = absl::UnimplementedError("no trusted kernel");
     {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -127,7 +101,6 @@ class DeviceCoder final : public MatrixCoder {
   }
 
   CpuCoder cpu_;
-  BufferPool buffers_;
   std::mutex mutex_;
   std::unique_ptr<KernelDevice> device_;
   KernelTrust trust_;

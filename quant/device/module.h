@@ -36,6 +36,7 @@ enum class ModuleCode : int32_t {
   kTooLarge = 2,  // a row does not fit the buffers, or sizes overflow: nothing was done
   kNoDevice = 3,  // of OpenDevice: there is none with this number, or not enough memory on it
   kLost = 4,      // the device failed: nothing more can be had from it in this process
+  kNoRows = 5,    // HostRows gave none; the caller knows why
 };
 
 struct ModuleResult {
@@ -51,9 +52,19 @@ struct DeviceFacts {
   uint64_t memory_bytes = 0;
 };
 
-// A matrix in host memory, row-major, contiguous. Not owned.
+// The rows of a matrix on the host, asked for as soon as there is room for them.
+class HostRows {
+ public:
+  // Rows [first, first + count), row-major, contiguous, to `out`, a pinned buffer. False: they cannot be had.
+  virtual bool Read(int64_t first, int64_t count, void* out) = 0;
+
+ protected:
+  ~HostRows() = default;
+};
+
+// A matrix on the host. Not owned.
 struct HostMatrix {
-  const void* data = nullptr;
+  HostRows* source = nullptr;
   WeightType type = WeightType::kBF16;
   int64_t rows = 0, cols = 0;
   int32_t group_size = 128;

@@ -111,13 +111,15 @@ class CudaDevice final : public ModuleDevice {
                           const Start& start) {
     if (!IsSane(matrix.rows, matrix.cols, matrix.group_size)) return {ModuleCode::kTooLarge};
     const Shape shape = ShapeOf(matrix.rows, matrix.cols, matrix.group_size);
-    const std::vector<RowsIn> in = {{matrix.data, matrix.cols * BitsOf(matrix.type)}};
+    const std::vector<RowsIn> in = {{nullptr, matrix.cols * BitsOf(matrix.type), matrix.source}};
     const int64_t rows = pipeline_.RowsPerBlock(matrix.rows, shape.padded_cols, in, out);
     if (rows == 0) return {ModuleCode::kTooLarge};
     CheckCuda(cudaSetDevice(index_), "cudaSetDevice");
-    *report = pipeline_.Run(matrix.rows, rows, in, out, [&](const RowBlock& block) {
+    const std::optional<RunReport> done = pipeline_.Run(matrix.rows, rows, in, out, [&](const RowBlock& block) {
       CheckCuda(start(WeightsOf(block, matrix, shape), block), "starting a kernel");
     });
+    if (!done) return {ModuleCode::kNoRows};
+    *report = *done;
     if (report->first_bad != kNoBadGroup) return {ModuleCode::kBadGroup, report->first_bad};
     return {};
   }
@@ -201,7 +203,7 @@ class CudaDevice final : public ModuleDevice {
     const int64_t rows = pipeline_.RowsPerBlock(call.rows, shape.padded_cols, in, out);
     if (rows == 0) return {ModuleCode::kTooLarge};
     CheckCuda(cudaSetDevice(index_), "cudaSetDevice");
-    const RunReport report = pipeline_.Run(call.rows, rows, in, out, [&](const RowBlock& block) {
+    const std::optional<RunReport> done = pipeline_.Run(call.rows, rows, in, out, [&](const RowBlock& block) {
       DenseBlock dense;
       dense.data = block.out[0];
       dense.type = call.out_type;
@@ -211,7 +213,7 @@ class CudaDevice final : public ModuleDevice {
       dense.first_group = static_cast<uint64_t>(block.first_row * shape.groups_per_row);
       CheckCuda(StartDecodeOf(call, dense, block), "starting a kernel");
     });
-    if (report.first_bad != kNoBadGroup) return {ModuleCode::kBadGroup, report.first_bad};
+    if (done->first_bad != kNoBadGroup) return {ModuleCode::kBadGroup, done->first_bad};
     return {};
   }
 

@@ -8,6 +8,7 @@ namespace {
 
 constexpr int64_t kAlignment = 256;
 constexpr int64_t kMaxBlockWeights = int64_t{1} << 30;
+constexpr int64_t kLeastBlockBytes = int64_t{2} << 20, kBlocks = 8;
 // Wider rows cannot overflow the sizes below and fit no buffer.
 constexpr int64_t kMaxBitsPerRow = int64_t{1} << 44;
 // As the kernels see it: first_bad, then limbs.
@@ -19,7 +20,7 @@ template <typename Array>
 int64_t AlignedBytes(int64_t rows, const std::vector<Array>& arrays) {
   int64_t bytes = 0;
   for (const Array& array : arrays)
-    if (array.host != nullptr) bytes += (BytesOf(rows, array.bits_per_row) + kAlignment - 1) / kAlignment * kAlignment;
+    if (array.present()) bytes += (BytesOf(rows, array.bits_per_row) + kAlignment - 1) / kAlignment * kAlignment;
   return bytes;
 }
 
@@ -28,8 +29,8 @@ template <typename Array>
 std::vector<uint8_t*> Place(uint8_t* base, int64_t rows, const std::vector<Array>& arrays) {
   std::vector<uint8_t*> places;
   for (const Array& array : arrays) {
-    places.push_back(array.host == nullptr ? nullptr : base);
-    if (array.host != nullptr) base += AlignedBytes<Array>(rows, {array});
+    places.push_back(array.present() ? base : nullptr);
+    if (array.present()) base += AlignedBytes<Array>(rows, {array});
   }
   return places;
 }
@@ -37,6 +38,15 @@ std::vector<uint8_t*> Place(uint8_t* base, int64_t rows, const std::vector<Array
 template <typename Array>
 bool Fits(int64_t rows, const std::vector<Array>& arrays, int64_t bytes) {
   return AlignedBytes(rows, arrays) <= bytes;
+}
+
+// Blocks of at least 2 MiB, of which a matrix has eight if it can: while the first is read the device does nothing, and
+// while it computes the last nobody reads.
+int64_t RowsOfManyBlocks(int64_t rows, const std::vector<RowsIn>& in) {
+  int64_t bits = 1;
+  for (const RowsIn& array : in) bits += array.present() ? array.bits_per_row : 0;
+  const int64_t least = kLeastBlockBytes * 8 / bits + 1, eighth = (rows + kBlocks - 1) / kBlocks;
+  return std::min(rows, (std::max(least, eighth) + 1) / 2 * 2);
 }
 
 }  // namespace
@@ -62,7 +72,7 @@ int64_t RowPipeline::RowsPerBlock(int64_t rows, int64_t padded_cols, const std::
   if (padded_cols > kMaxBlockWeights) return 0;
   const auto bytes = static_cast<int64_t>(slot_bytes_);
   const auto fits = [&](int64_t count) { return Fits(count, in, bytes) && Fits(count, out, bytes); };
-  const int64_t most = std::min(rows, kMaxBlockWeights / padded_cols);
+  const int64_t most = std::min({rows, kMaxBlockWeights / padded_cols, RowsOfManyBlocks(rows, in)});
   if (most == rows && fits(rows)) return rows;
   // The largest even number that fits, by bisection over halves.
   int64_t low = 0, high = most / 2;
@@ -77,8 +87,9 @@ int64_t RowPipeline::RowsPerBlock(int64_t rows, int64_t padded_cols, const std::
   return 2 * low;
 }
 
-RunReport RowPipeline::Run(int64_t rows, int64_t rows_per_block, const std::vector<RowsIn>& in,
-                           const std::vector<RowsOut>& out, const std::function<void(const RowBlock&)>& start) {
+std::optional<RunReport> RowPipeline::Run(int64_t rows, int64_t rows_per_block, const std::vector<RowsIn>& in,
+                                          const std::vector<RowsOut>& out,
+                                          const std::function<void(const RowBlock&)>& start) {
   ClearReport();
   for (Slot& slot : slots_) slot.rows = 0;
   int turn = 0;
@@ -87,7 +98,9 @@ RunReport RowPipeline::Run(int64_t rows, int64_t rows_per_block, const std::vect
     Finish(slot, out);
     slot.first_row = first;
     slot.rows = std::min(rows_per_block, rows - first);
-    Begin(slot, in, out, start);
+    if (Begin(slot, in, out, start)) continue;
+    for (Slot& begun : slots_) begun.stream.Wait();  // the next run uses their buffers
+    return std::nullopt;
   }
   Finish(slots_[turn], out);
   Finish(slots_[turn ^ 1], out);
@@ -109,7 +122,7 @@ void RowPipeline::ClearReport() {
   CheckCuda(cudaStreamWaitEvent(slots_[1].stream.get(), report_cleared_.get(), 0), "cudaStreamWaitEvent");
 }
 
-void RowPipeline::Begin(Slot& slot, const std::vector<RowsIn>& in, const std::vector<RowsOut>& out,
+bool RowPipeline::Begin(Slot& slot, const std::vector<RowsIn>& in, const std::vector<RowsOut>& out,
                         const std::function<void(const RowBlock&)>& start) {
   RowBlock block;
   block.first_row = slot.first_row;
@@ -122,6 +135,7 @@ void RowPipeline::Begin(Slot& slot, const std::vector<RowsIn>& in, const std::ve
 
   const std::vector<uint8_t*> pinned = Place(slot.host_in.get(), slot.rows, in);
   for (size_t i = 0; i < in.size(); ++i) {
+    if (in[i].source != nullptr && !in[i].source->Read(slot.first_row, slot.rows, pinned[i])) return false;
     if (in[i].host == nullptr) continue;
     const auto* from = static_cast<const uint8_t*>(in[i].host) + slot.first_row * in[i].bits_per_row / 8;
     std::memcpy(pinned[i], from, static_cast<size_t>(BytesOf(slot.rows, in[i].bits_per_row)));
@@ -134,6 +148,7 @@ void RowPipeline::Begin(Slot& slot, const std::vector<RowsIn>& in, const std::ve
     CheckCuda(cudaMemcpyAsync(slot.host_out.get(), slot.device_out.get(), static_cast<size_t>(bytes),
                               cudaMemcpyDeviceToHost, block.stream),
               "copying from the device");
+  return true;
 }
 
 void RowPipeline::Finish(Slot& slot, const std::vector<RowsOut>& out) {

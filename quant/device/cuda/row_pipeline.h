@@ -1,10 +1,12 @@
-// Moves blocks of rows through the device: host memory → pinned buffer → device → kernel → pinned buffer → host memory.
+// Moves blocks of rows through the device: host memory or file → pinned buffer → device → kernel → pinned buffer → host
+// memory.
 // Two slots with a stream each: while one computes and copies, the CPU fills the other. All memory is taken at
 // construction.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "quant/device/cuda/handles.h"
@@ -12,15 +14,18 @@
 
 namespace sub1quant {
 
-// An array of `bits_per_row` bits a row; an even number of rows makes whole bytes. A null array is left out: its
-// pointer in device memory is null.
+// An array of `bits_per_row` bits a row; an even number of rows makes whole bytes. One that is not there is left out:
+// its pointer in device memory is null.
 struct RowsIn {
   const void* host = nullptr;
   int64_t bits_per_row = 0;
+  HostRows* source = nullptr;  // instead of `host`
+  bool present() const { return host != nullptr || source != nullptr; }
 };
 struct RowsOut {
   void* host = nullptr;
   int64_t bits_per_row = 0;
+  bool present() const { return host != nullptr; }
 };
 
 struct RowBlock {
@@ -45,9 +50,10 @@ class RowPipeline {
   int64_t RowsPerBlock(int64_t rows, int64_t padded_cols, const std::vector<RowsIn>& in,
                        const std::vector<RowsOut>& out) const;
 
-  // Calls start(block) for blocks of `rows_per_block` rows; it puts kernels into block.stream and nothing else.
-  RunReport Run(int64_t rows, int64_t rows_per_block, const std::vector<RowsIn>& in, const std::vector<RowsOut>& out,
-                const std::function<void(const RowBlock&)>& start);
+  // Calls start(block) for blocks of `rows_per_block` rows; it puts kernels into block.stream and nothing else. Nothing
+  // if a source had no rows.
+  std::optional<RunReport> Run(int64_t rows, int64_t rows_per_block, const std::vector<RowsIn>& in,
+                               const std::vector<RowsOut>& out, const std::function<void(const RowBlock&)>& start);
 
  private:
   struct Slot {
@@ -59,7 +65,8 @@ class RowPipeline {
   };
 
   void ClearReport();
-  void Begin(Slot& slot, const std::vector<RowsIn>& in, const std::vector<RowsOut>& out,
+  // False if a source had no rows: nothing was begun.
+  bool Begin(Slot& slot, const std::vector<RowsIn>& in, const std::vector<RowsOut>& out,
              const std::function<void(const RowBlock&)>& start);
   void Finish(Slot& slot, const std::vector<RowsOut>& out);
 
