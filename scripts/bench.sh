@@ -2,9 +2,11 @@
 # Builds preset `release` and measures: ratios of ours to a peer or a floor, arms interleaved in one run.
 #   scripts/bench.sh [GROUP|NAME…]   without one: quick
 #     quick   B1 B1-int4 B1-avx2 B2 B20 B21   search of one matrix in memory
-#     files   B4 B4-cold B8          search and pack from file to file
+#     files   B4 B4-cold B8          search and pack from file to file; B4 and B8 have a second row with every tensor hashed
 #     peers   B3 B17                 PyTorch and llama.cpp do the same work (both are installed into ~/.cache/sub1quant)
 #     scoring B22-1 B22-2            perplexity on the CPU against its matrix multiplies alone
+#     by name only: B20-pytorch B21-pytorch (the integer formats; minutes), B23-1 B23-2 (perplexity against transformers),
+#             B24 B24-layers (memory of scoring in bfloat16; with --memory 3GiB)
 #     gpu     B5-B7 B9-B14           preset cuda-release with LibTorch's CUDA libraries (2.5 GB), on the first NVIDIA device; not
 #                                    with other names. B6 and B11 need a python3 with PyTorch for CUDA (B11: and transformers),
 #                                    B12 LLAMA_PERPLEXITY=PROGRAM and LLAMA_GGUF=FILE of the model in BF16
@@ -27,11 +29,17 @@ while [ $# -gt 0 ]; do
     peers) names+=(B3 B17) ;;
     scoring) names+=(B22-1 B22-2) ;;
     -*) echo "bench.sh: unknown option $1" >&2; exit 2 ;;
-    *) names+=("$1") ;;
+    gpu | B1 | B1-int4 | B1-avx2 | B2 | B20 | B21 | B4 | B4-cold | B8 | B3 | B17 | B22-1 | B22-2 | B20-pytorch | B21-pytorch | B23-1 | \
+      B23-2 | B24 | B24-layers) names+=("$1") ;;
+    *) echo "bench.sh: unknown name $1; the first lines of this file list them" >&2; exit 2 ;;
   esac
   shift
 done
 [ ${#names[@]} -gt 0 ] || names=(B1 B1-int4 B1-avx2 B2 B20 B21)
+if [[ " ${names[*]} " = *" gpu "* ]] && [ ${#names[@]} -gt 1 ]; then
+  echo "bench.sh: gpu goes alone" >&2
+  exit 2
+fi
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/sub1quant"
 bin="$root/build/release/bin"
@@ -87,13 +95,21 @@ run_files() {
 run_scoring() {
   mapfile -t mine < <(chosen B22-1 B22-2)
   [ ${#mine[@]} -eq 0 ] || "$bin/score_bench" --model "$model" "${mine[@]}"
+  [ -z "$(chosen B24)" ] || "$bin/score_bench" --model "$model" --dtype bfloat16 B24
+  [ -z "$(chosen B24-layers)" ] || "$bin/score_bench" --model "$model" --dtype bfloat16 --memory 3GiB B24
+  local threads
+  for threads in 1 2; do
+    [ -n "$(chosen "B23-$threads")" ] || continue
+    python="$("$root/scripts/torch-venv.sh")"
+    "$python" "$root/bench/quant/eval/transformers_bench.py" --model "$model" --scorer "$bin/score_bench" --threads "$threads"
+  done
 }
 
 run_peers() {
-  mapfile -t mine < <(chosen B3 B17)
+  mapfile -t mine < <(chosen B3 B17 B20-pytorch B21-pytorch)
   [ ${#mine[@]} -gt 0 ] || return 0
   local options=()
-  if [ -n "$(chosen B3)" ]; then
+  if [ -n "$(chosen B3 B20-pytorch B21-pytorch)" ]; then
     python="$("$root/scripts/torch-venv.sh")"
     options+=(--python "$python")
   fi
@@ -101,7 +117,7 @@ run_peers() {
     quantize="$(llama_quantize)"
     options+=(--llama-quantize "$quantize")
   fi
-  python3 "$root/bench/peers.py" --files-bench "$bin/files_bench" --model "$model" --scratch "$scratch/peers" "${options[@]}" "${mine[@]}"
+  python3 "$root/bench/peers.py" --files-bench "$bin/files_bench" --search-bench "$bin/search_bench" --model "$model" --scratch "$scratch/peers" "${options[@]}" "${mine[@]}"
 }
 
 cuda_bin="$root/build/cuda-release/bin"
@@ -165,7 +181,7 @@ if [ "${names[*]}" = gpu ]; then
 else
   "$root/scripts/setup.sh"
   build_preset release
-  [ -z "$(chosen B3 B4 B4-cold B8 B17 B22-1 B22-2)" ] || prepare_files "$bin"
+  [ -z "$(chosen B3 B4 B4-cold B8 B17 B20-pytorch B21-pytorch B22-1 B22-2 B23-1 B23-2 B24 B24-layers)" ] || prepare_files "$bin"
   begin "measuring"
   results="$(run_search; run_files; run_scoring; run_peers)"
 fi
