@@ -17,6 +17,7 @@ template <class V, int kSize, bool kPadded>
 class Int2Search {
  public:
   using Float = typename V::Float;
+  using Int = typename V::Int;
   using Mask = typename V::Mask;
 
   Int2Search(const WeightTile& tile, int lane)
@@ -42,7 +43,12 @@ class Int2Search {
         return V::Mul(w, w);
       });
     if (request.binary) ChooseBinary(choices);
-    for (int i = 0; i < request.k_count; ++i) ChooseCorrected(request.ks[i], &choices->k[i]);
+    for (int i = 0; i < request.k_count; ++i) {
+      if (request.ks[i] <= TopEight<V>::kCount)
+        ChooseCorrected(request.ks[i], &choices->k[i]);
+      else
+        ChooseManyCorrected(request.ks[i], &choices->k[i]);
+    }
   }
 
  private:
@@ -176,6 +182,53 @@ class Int2Search {
     Keep(index, best, choice);
   }
 
+  // More corrections than TopEight holds: no bounds, each multiplier is evaluated.
+  void ChooseManyCorrected(int k, Int2Choice* choice) const {
+    Float best = V::Set(__builtin_inff()), index = V::Set(0.0f);
+    for (int m = 0; m < kInt2Multipliers; ++m) {
+      const Float cost = Cost(MakeManyCandidate(m, k));
+      const Mask less = V::Less(cost, best);
+      best = V::Select(less, cost, best);
+      index = V::Select(less, V::Set(static_cast<float>(m)), index);
+    }
+    Keep(index, best, choice);
+  }
+
+  // The threshold by bisection over the bits of |t|, until exactly k reach it; where ties at the k-th largest do not
+  // let them, until it is the k-th largest.
+  Candidate MakeManyCandidate(int m, int k) const {
+    alignas(64) float t[kSize * V::kLanes];
+    for (int i = 0; i < kSize; ++i) {
+      const Float e = BaseError(i, scales_[m].s);
+      V::Store(t + i * V::kLanes, ZeroInPadding(i, V::Abs(V::Sub(e, scales_[m].r))));
+    }
+    const Float wanted = V::Set(static_cast<float>(k)), largest = top_[m].values[0];
+    Int low = V::SetInt(0), high = V::AddInt(V::Bits(largest), V::SetInt(1));
+    Float reach_low = V::Set(static_cast<float>(kSize));
+    for (int step = 0; step < 31 && V::Any(V::Less(wanted, reach_low)); ++step) {
+      const Int middle = V::template ShiftRight<1>(V::AddInt(low, high));
+      const Float reach = Count(t, [&](Float x) { return V::LessEqual(V::Bits(middle), x); });
+      const Mask enough = V::LessEqual(wanted, reach);
+      reach_low = V::Select(enough, reach, reach_low);
+      low = V::Bits(V::Select(enough, V::Bits(middle), V::Bits(low)));
+      high = V::Bits(V::Select(enough, V::Bits(high), V::Bits(middle)));
+    }
+    const Float threshold = V::Bits(low), above = Count(t, [&](Float x) { return V::Less(threshold, x); });
+    // Where exactly k reach it, all that equal it are corrected, and these are k - above.
+    return {V::Set(0.0f), V::Set(0.0f), scales_[m], CorrectionScale<V>(largest), threshold, V::Sub(wanted, above)};
+  }
+
+  // Of how many positions `holds`.
+  template <class Holds>
+  static Float Count(const float* t, const Holds& holds) {
+    Float counts[4] = {V::Set(0.0f), V::Set(0.0f), V::Set(0.0f), V::Set(0.0f)};
+    for (int i = 0; i < kSize; i += 4)
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j)
+        counts[j] = V::Add(counts[j], V::Keep(holds(V::Load(t + (i + j) * V::kLanes)), V::Set(1.0f)));
+    return V::Add(V::Add(counts[0], counts[1]), V::Add(counts[2], counts[3]));
+  }
+
   static Candidate Selected(Mask m, const Candidate& yes, const Candidate& no) {
     return {V::Select(m, yes.lower, no.lower),
             V::Select(m, yes.index, no.index),
@@ -215,9 +268,6 @@ class Int2Search {
 
 template <class V>
 void ChooseInt2Tile(const WeightTile& tile, const Int2Request& request, Int2Choices* choices) {
-  // More corrections than the sorted eight are for the reference.
-  if (request.k_count > 0 && request.ks[request.k_count - 1] > TopEight<V>::kCount)
-    return ChooseInt2Reference(tile, request, choices);
   WithGroupSize(tile.group_size, [&]<int kSize>() {
     for (int lane = 0; lane < tile.lanes; lane += V::kLanes) {
       if (tile.padded)
