@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "core/parallel.h"
 #include "core/status.h"
-#include "quant/eval/torch/guard.h"
 #include "quant/eval/torch/torch_device.h"
 
 namespace sub1quant {
@@ -13,28 +11,38 @@ namespace {
 // Read by one thread at a time; a row of the published model is 18 KB.
 constexpr int64_t kRowsAtOnce = 64;
 
+absl::Status ReadRows(const FileRows& file, const std::vector<int64_t>& ids, const at::Tensor& target) {
+  if (target.is_cpu()) return file.Read(ids, 0, target);
+  const at::Tensor rows = StagingTensor(target.sizes().vec(), target.scalar_type(), target.device());
+  SUB1QUANT_RETURN_IF_ERROR(file.Read(ids, 0, rows));
+  target.copy_(rows, /*non_blocking=*/true);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 at::Tensor PerLayerRows::Columns(int64_t first, int64_t count, at::ScalarType type) const {
   return rows.narrow(1, first, count).index_select(0, places).to(type);
 }
 
-absl::StatusOr<PerLayerTable> PerLayerTable::Load(const FileRows& file, const std::vector<int64_t>& ids,
-                                                  const at::Device& device, int threads) {
-  PerLayerTable table;
+PerLayerFetch PerLayerTable::Fetch(const FileRows& file, const std::vector<int64_t>& ids, const at::Device& device,
+                                   MatrixBuffer& buffer) {
+  PerLayerFetch fetch;
+  PerLayerTable& table = fetch.table;
   std::vector<int64_t> distinct;
   for (const int64_t id : ids) {
     if (table.places_.emplace(id, static_cast<int64_t>(distinct.size())).second) distinct.push_back(id);
   }
   const auto count = static_cast<int64_t>(distinct.size());
-  const at::Tensor rows = StagingTensor({count, file.cols()}, file.stored(), device);
-  SUB1QUANT_RETURN_IF_ERROR(ParallelFor(threads, (count + kRowsAtOnce - 1) / kRowsAtOnce, [&](int64_t i) {
-    const int64_t first = i * kRowsAtOnce, last = std::min(count, first + kRowsAtOnce);
-    const std::vector<int64_t> part(distinct.begin() + first, distinct.begin() + last);
-    return GuardTorch([&] { return file.Read(part, 0, rows.narrow(0, first, last - first)); });
-  }));
-  table.rows_ = rows.to(device, /*non_blocking=*/true);
-  return table;
+  buffer.Reset(MatrixBuffer::Room(count, file.cols()), at::TensorOptions().dtype(file.stored()).device(device));
+  table.rows_ = buffer.Take(count, file.cols());
+  for (int64_t first = 0; first < count; first += kRowsAtOnce) {
+    const int64_t last = std::min(count, first + kRowsAtOnce);
+    fetch.steps.push_back(
+        [&file, part = std::vector<int64_t>(distinct.begin() + first, distinct.begin() + last),
+         target = table.rows_.narrow(0, first, last - first)] { return ReadRows(file, part, target); });
+  }
+  return fetch;
 }
 
 PerLayerRows PerLayerTable::Of(const std::vector<int64_t>& ids) const {
