@@ -4,7 +4,7 @@
 // A batch has `batch_rows` rows in slots of L, a window's length rounded up to 128; window i (of the whole text) has
 // slot i mod (batch_rows / L), and a slot without a window holds another's ids. So the shape of every product and a
 // window's place in it follow from the window alone: its losses depend on the window, the weights and the device, not
-// on what else is scored.
+// on what else is scored. Weights that are not on the device are copied there beside the kernels (upload_slot.h).
 #pragma once
 
 #include <vector>
@@ -42,7 +42,7 @@ class DeviceRun {
 
   std::vector<Batch> Batches(std::vector<WindowWork>& windows) const;
   std::vector<Group> Groups(std::vector<Batch>& batches) const;
-  // What a group needs first is read and copied, while the device is at the group before.
+  // Reads and copies what a group needs first, while the device is at the head of the group before.
   absl::Status Prepare(Group& group) const;
   // Give the device its work.
   absl::Status RunLayers(Group& group, const Decoder& decoder) const;

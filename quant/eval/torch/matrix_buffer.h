@@ -11,7 +11,7 @@
 
 namespace sub1quant {
 
-// Memory for the matrices of one layer, or of a block of the LM head, used again for the next.
+// Memory for the matrices of one layer, a block of the LM head or rows of a table, used again for the next.
 class MatrixBuffer {
  public:
   // Forgets the pieces taken before and makes room for `elements` more, rounding included.

@@ -31,8 +31,8 @@ class UploadSlot {
   explicit UploadSlot(const std::optional<c10::Stream>& copies);
 
   // Runs what `begin` returns on `threads` threads of the host, all of it with the stream of copies as the current one:
-  // nobody has to remember it. Returns when the copies were given to the device. It may wait for the copies of the
-  // fill before, and so bounds the pinned memory that copies wait in: two slots' worth.
+  // nobody has to remember it. Returns when the copies were given to the device. First waits for the copies of this
+  // slot's fill before, so that no more lies in pinned memory than slots hold.
   absl::Status Fill(int threads, const Begin& begin);
   // `body` gives the device the work that reads what the last Fill has put here.
   absl::Status Use(const std::function<absl::Status()>& body);

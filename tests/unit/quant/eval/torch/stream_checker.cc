@@ -63,6 +63,10 @@ class Books {
     const std::lock_guard<std::mutex> lock(mutex_);
     open_ = true;
     options_ = options;
+    for (const auto& [data, block] : blocks_) {  // that outlived a checker
+      block->written = 0;
+      block->read.clear();
+    }
     clocks_.clear();
     at_last_wait_.clear();
     races_.clear();
