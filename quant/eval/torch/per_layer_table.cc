@@ -8,8 +8,9 @@
 namespace sub1quant {
 namespace {
 
-// Read by one thread at a time; a row of the published model is 18 KB.
-constexpr int64_t kRowsAtOnce = 64;
+// Of rows that one thread reads at a time; LibTorch rounds blocks of pinned memory up to powers of two. A row of the
+// published model is 18 KB.
+constexpr int64_t kBytesAtOnce = int64_t{1} << 20;
 
 absl::Status ReadRows(const FileRows& file, const std::vector<int64_t>& ids, const at::Tensor& target) {
   if (target.is_cpu()) return file.Read(ids, 0, target);
@@ -36,8 +37,10 @@ PerLayerFetch PerLayerTable::Fetch(const FileRows& file, const std::vector<int64
   const auto count = static_cast<int64_t>(distinct.size());
   buffer.Reset(MatrixBuffer::Room(count, file.cols()), at::TensorOptions().dtype(file.stored()).device(device));
   table.rows_ = buffer.Take(count, file.cols());
-  for (int64_t first = 0; first < count; first += kRowsAtOnce) {
-    const int64_t last = std::min(count, first + kRowsAtOnce);
+  const auto row_bytes = file.cols() * static_cast<int64_t>(c10::elementSize(file.stored()));
+  const int64_t step = std::max<int64_t>(1, kBytesAtOnce / row_bytes);
+  for (int64_t first = 0; first < count; first += step) {
+    const int64_t last = std::min(count, first + step);
     fetch.steps.push_back(
         [&file, part = std::vector<int64_t>(distinct.begin() + first, distinct.begin() + last),
          target = table.rows_.narrow(0, first, last - first)] { return ReadRows(file, part, target); });

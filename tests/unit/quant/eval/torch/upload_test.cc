@@ -202,6 +202,29 @@ TEST_F(Uploads, AStoppedRunLeavesItsMemoryInOrder) {
   }
 }
 
+// So pinned memory, in which copies wait, is not filled by a host that runs ahead of its device.
+TEST(UploadSlot, IsReadForOnceTheCopiesBeforeAreDone) {
+  InitializeTorch();
+  const StreamChecker checker({.copy_late = true});
+  UploadSlot slot(NewCopyStream(kCheckedDevice));
+  std::vector<float> found;
+  for (const float value : {1.0f, 2.0f, 3.0f}) {
+    const auto begin = [&](MatrixBuffer& buffer) {
+      buffer.Reset(1, at::kFloat);
+      auto* const data = static_cast<float*>(buffer.memory().data_ptr());
+      return FetchSteps{[&found, data, value] {
+        found.push_back(*data);
+        *data = value;
+        StreamChecker::HostWrote(data, sizeof(float));
+        return absl::OkStatus();
+      }};
+    };
+    EXPECT_TRUE(slot.Fill(1, begin).ok());
+  }
+  EXPECT_EQ(found[1], 1);
+  EXPECT_EQ(found[2], 2);
+}
+
 TEST(NewCopyStream, TheCpuHasNone) {
   const uint64_t calls = testing::StreamCalls();
   const std::optional<c10::Stream> copies = NewCopyStream(at::kCPU);
