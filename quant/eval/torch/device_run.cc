@@ -1,14 +1,11 @@
 #include "quant/eval/torch/device_run.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 
-#include "core/parallel.h"
 #include "core/status.h"
-#include "quant/eval/torch/guard.h"
 #include "quant/eval/torch/linear.h"
 #include "quant/eval/torch/torch_device.h"
 
@@ -49,6 +46,19 @@ struct DeviceRun::Batch {
       ids.insert(ids.end(), static_cast<size_t>(length) - of_window.size(), of_window.back());
     }
     return ids;
+  }
+};
+
+// Batches that go through the layers together, and what is ready on the device when they begin.
+struct DeviceRun::Group {
+  std::vector<Batch*> batches;
+  PerLayerTable per_layer;
+  Layer first;
+
+  int64_t Longest() const {
+    int64_t longest = 0;
+    for (const Batch* batch : batches) longest = std::max(longest, batch->length);
+    return longest;
   }
 };
 
@@ -93,59 +103,87 @@ std::vector<DeviceRun::Batch> DeviceRun::Batches(std::vector<WindowWork>& window
   return batches;
 }
 
+std::vector<DeviceRun::Group> DeviceRun::Groups(std::vector<Batch>& batches) const {
+  std::vector<Group> groups;
+  int64_t rows = 0;
+  for (Batch& batch : batches) {
+    if (groups.empty() || rows >= kGroupBatches * batch_rows_) {
+      groups.emplace_back();
+      rows = 0;
+    }
+    groups.back().batches.push_back(&batch);
+    rows += batch.Rows();
+  }
+  return groups;
+}
+
 absl::Status DeviceRun::Run(std::vector<WindowWork>& windows) const {
   const c10::InferenceMode inference;
   std::vector<Batch> batches = Batches(windows);
-  Batch* const last = batches.data() + batches.size();
-  for (Batch* begin = batches.data(); begin != last;) {
-    Batch* end = begin;
-    for (int64_t rows = 0; end != last && rows < kGroupBatches * batch_rows_; ++end) rows += end->Rows();
-    SUB1QUANT_RETURN_IF_ERROR(RunGroup(begin, end));
-    begin = end;
+  std::vector<Group> groups = Groups(batches);
+  for (size_t i = 0; i < groups.size(); ++i) {
+    Group& group = groups[i];
+    if (i == 0) SUB1QUANT_RETURN_IF_ERROR(Prepare(group));
+    const Decoder decoder(config_, weights_, operations_, group.Longest());
+    SUB1QUANT_RETURN_IF_ERROR(RunLayers(group, decoder));
+    SUB1QUANT_ASSIGN_OR_RETURN(const std::vector<Head> heads, RunHead(group, decoder));
+    if (i + 1 < groups.size()) SUB1QUANT_RETURN_IF_ERROR(Prepare(groups[i + 1]));
+    SUB1QUANT_RETURN_IF_ERROR(FetchLosses(group, heads));
   }
   return absl::OkStatus();
 }
 
-absl::Status DeviceRun::Fetch(const FetchSteps& steps) const {
-  return ParallelFor(threads_, static_cast<int64_t>(steps.size()), [&](int64_t i) {
-    return GuardTorch([&] {
-      const c10::InferenceMode inference;
-      at::init_num_threads();
-      return steps[static_cast<size_t>(i)]();
-    });
-  });
-}
-
-absl::Status DeviceRun::RunGroup(Batch* begin, Batch* end) const {
-  int64_t longest = 0;
+absl::Status DeviceRun::Prepare(Group& group) const {
   std::vector<int64_t> all_ids;
-  for (Batch* batch = begin; batch != end; ++batch) {
-    longest = std::max(longest, batch->length);
+  for (Batch* batch : group.batches) {
     batch->sequence.windows = static_cast<int64_t>(batch->slots.size());
     batch->sequence.ids = batch->Ids();
     all_ids.insert(all_ids.end(), batch->sequence.ids.begin(), batch->sequence.ids.end());
   }
-  const Decoder decoder(config_, weights_, operations_, longest);
-  PerLayerTable per_layer;
   if (weights_.has_per_layer_inputs()) {
-    SUB1QUANT_ASSIGN_OR_RETURN(per_layer, weights_.LoadPerLayerTable(all_ids, threads_));
+    SUB1QUANT_RETURN_IF_ERROR(slots_.per_layer_rows().Fill(threads_, [&](MatrixBuffer& buffer) {
+      PerLayerFetch fetch = weights_.PerLayer(all_ids, buffer);
+      group.per_layer = std::move(fetch.table);
+      return std::move(fetch.steps);
+    }));
   }
-  LayerFetch next = weights_.Layer(0, buffers_[0]);
-  SUB1QUANT_RETURN_IF_ERROR(Fetch(next.steps));
-  for (Batch* batch = begin; batch != end; ++batch) {
+  SUB1QUANT_ASSIGN_OR_RETURN(group.first, FetchLayer(0));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<DeviceRun::Layer> DeviceRun::FetchLayer(int64_t layer) const {
+  Layer fetched;
+  fetched.slot = &slots_.NextMatrices();
+  SUB1QUANT_RETURN_IF_ERROR(fetched.slot->Fill(threads_, [&](MatrixBuffer& buffer) {
+    LayerFetch fetch = weights_.Layer(layer, buffer);
+    fetched.matrices = std::move(fetch.matrices);
+    return std::move(fetch.steps);
+  }));
+  return fetched;
+}
+
+absl::Status DeviceRun::RunLayers(Group& group, const Decoder& decoder) const {
+  const PerLayerTable per_layer = std::move(group.per_layer);
+  for (Batch* batch : group.batches) {
     if (weights_.has_per_layer_inputs()) batch->sequence.per_layer = per_layer.Of(batch->sequence.ids);
     SUB1QUANT_RETURN_IF_ERROR(decoder.Embed(batch->sequence, Observer()));
   }
-  for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
-    const LayerMatrices matrices = std::move(next.matrices);
-    for (Batch* batch = begin; batch != end; ++batch) {
-      SUB1QUANT_RETURN_IF_ERROR(decoder.Layer(layer, matrices, batch->sequence, Observer()));
-      SUB1QUANT_RETURN_IF_ERROR(done_(batch->Windows()));
+  return slots_.per_layer_rows().Use([&]() -> absl::Status {
+    Layer next = std::move(group.first);
+    for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
+      const Layer now = std::move(next);
+      SUB1QUANT_RETURN_IF_ERROR(now.slot->Use([&]() -> absl::Status {
+        for (Batch* batch : group.batches) {
+          SUB1QUANT_RETURN_IF_ERROR(decoder.Layer(layer, now.matrices, batch->sequence, Observer()));
+          SUB1QUANT_RETURN_IF_ERROR(done_(batch->Windows()));
+        }
+        return absl::OkStatus();
+      }));
+      if (layer + 1 == config_.num_hidden_layers) break;
+      SUB1QUANT_ASSIGN_OR_RETURN(next, FetchLayer(layer + 1));  // while the device computes what it was given
     }
-    next = layer + 1 < config_.num_hidden_layers ? weights_.Layer(layer + 1, buffers_[(layer + 1) % 2]) : LayerFetch();
-    SUB1QUANT_RETURN_IF_ERROR(Fetch(next.steps));  // while the device computes what it was given
-  }
-  return RunHead(begin, end, decoder);
+    return absl::OkStatus();
+  });
 }
 
 DeviceRun::Head DeviceRun::NewHead(const Batch& batch, const at::Tensor& hidden) const {
@@ -171,29 +209,39 @@ DeviceRun::Head DeviceRun::NewHead(const Batch& batch, const at::Tensor& hidden)
   return head;
 }
 
-absl::Status DeviceRun::RunHead(Batch* begin, Batch* end, const Decoder& decoder) const {
+absl::StatusOr<std::vector<DeviceRun::Head>> DeviceRun::RunHead(Group& group, const Decoder& decoder) const {
   std::vector<Head> heads;
-  for (Batch* batch = begin; batch != end; ++batch) {
+  for (Batch* batch : group.batches) {
     heads.push_back(NewHead(*batch, decoder.FinalNorm(batch->sequence, Observer())));
     batch->sequence = Sequence();
   }
   for (int64_t first = 0; first < config_.vocab_size; first += kTileVocabulary) {
-    const HeadFetch fetch = weights_.Head(first, std::min(kTileVocabulary, config_.vocab_size - first),
-                                          buffers_[static_cast<size_t>(first / kTileVocabulary % 2)]);
-    SUB1QUANT_RETURN_IF_ERROR(Fetch(fetch.steps));
-    for (const Head& head : heads) head.Fold(fetch.rows, first);
-    SUB1QUANT_RETURN_IF_ERROR(done_(0));
+    UploadSlot& slot = slots_.NextMatrices();
+    at::Tensor rows;
+    SUB1QUANT_RETURN_IF_ERROR(slot.Fill(threads_, [&](MatrixBuffer& buffer) {
+      HeadFetch fetch = weights_.Head(first, std::min(kTileVocabulary, config_.vocab_size - first), buffer);
+      rows = std::move(fetch.rows);
+      return std::move(fetch.steps);
+    }));
+    SUB1QUANT_RETURN_IF_ERROR(slot.Use([&] {
+      for (const Head& head : heads) head.Fold(rows, first);
+      return done_(0);
+    }));
   }
+  return heads;
+}
+
+absl::Status DeviceRun::FetchLosses(const Group& group, const std::vector<Head>& heads) const {
   std::vector<at::Tensor> losses;
   for (const Head& head : heads) losses.push_back(head.Finish());
-  for (Batch* batch = begin; batch != end; ++batch) {
-    const at::Tensor of_batch = losses[static_cast<size_t>(batch - begin)].cpu();
+  for (size_t i = 0; i < group.batches.size(); ++i) {
+    const at::Tensor of_batch = losses[i].cpu();
     const auto* loss = static_cast<const float*>(of_batch.const_data_ptr());
-    for (WindowWork* window : batch->slots) {
+    for (WindowWork* window : group.batches[i]->slots) {
       if (window != nullptr) window->losses.assign(loss, loss + window->targets);
-      loss += batch->targets;
+      loss += group.batches[i]->targets;
     }
-    SUB1QUANT_RETURN_IF_ERROR(done_(batch->Windows()));
+    SUB1QUANT_RETURN_IF_ERROR(done_(group.batches[i]->Windows()));
   }
   return absl::OkStatus();
 }

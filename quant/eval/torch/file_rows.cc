@@ -1,11 +1,10 @@
 #include "quant/eval/torch/file_rows.h"
 
-#include <ATen/ops/empty.h>
-
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
 #include "core/status.h"
 #include "quant/eval/torch/tensor_reader.h"
+#include "quant/eval/torch/torch_device.h"
 
 namespace sub1quant {
 
@@ -47,9 +46,9 @@ absl::Status FileRows::Read(const std::vector<int64_t>& ids, int64_t first, cons
 
 absl::StatusOr<at::Tensor> FileRows::Gather(const std::vector<int64_t>& ids, int64_t first, int64_t count,
                                             const at::TensorOptions& options) const {
-  const at::Tensor rows = at::empty({static_cast<int64_t>(ids.size()), count}, stored_);
+  const at::Tensor rows = StagingTensor({static_cast<int64_t>(ids.size()), count}, stored_, options.device());
   SUB1QUANT_RETURN_IF_ERROR(Read(ids, first, rows));
-  return rows.to(options);
+  return rows.to(options, /*non_blocking=*/!options.device().is_cpu());
 }
 
 }  // namespace sub1quant

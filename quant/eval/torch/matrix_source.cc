@@ -35,7 +35,8 @@ absl::Status MatrixSource::Fetch(int64_t first, const at::Tensor& target) const 
     return absl::OkStatus();
   }
   if (replacement_ == nullptr) return ReadRows(*model_, record_, first, types_.compute, target);
-  SUB1QUANT_ASSIGN_OR_RETURN(const at::Tensor values, ReconstructMatrix(overlay_, *replacement_, record_));
+  SUB1QUANT_ASSIGN_OR_RETURN(const at::Tensor values,
+                             ReconstructMatrix(overlay_, *replacement_, record_, types_.device));
   CopyRounded(values.narrow(0, first, count), types_.compute, target);
   return absl::OkStatus();
 }

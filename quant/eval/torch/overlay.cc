@@ -7,6 +7,7 @@
 #include "quant/artifact/dense.h"
 #include "quant/codec/codec.h"
 #include "quant/eval/torch/tensor_reader.h"
+#include "quant/eval/torch/torch_device.h"
 
 namespace sub1quant {
 namespace {
@@ -51,7 +52,7 @@ absl::StatusOr<OverlayPlan> PlanOverlay(const Manifest& manifest, const TensorMa
 }
 
 absl::StatusOr<at::Tensor> ReconstructMatrix(const WeightOverlay& overlay, const ManifestTensor& tensor,
-                                             const TensorRecord& record) {
+                                             const TensorRecord& record, const at::Device& device) {
   const std::string where = absl::StrCat("matrix '", tensor.key, "'");
   const Codec* codec = FindCodec(tensor.method);
   if (codec == nullptr)
@@ -65,7 +66,7 @@ absl::StatusOr<at::Tensor> ReconstructMatrix(const WeightOverlay& overlay, const
     return codec->Decode(encoded, 0, tensor.rows, static_cast<float*>(values.data_ptr()));
   }();
   if (!decoded.ok()) return Annotate(decoded, where);
-  at::Tensor rounded = at::empty({tensor.rows, tensor.cols}, stored);
+  at::Tensor rounded = StagingTensor({tensor.rows, tensor.cols}, stored, device);
   RoundToDType(static_cast<const float*>(values.data_ptr()), values.numel(), record.dtype, rounded.data_ptr());
   return rounded;
 }

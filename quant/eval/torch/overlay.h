@@ -28,8 +28,8 @@ absl::StatusOr<OverlayPlan> PlanOverlay(const Manifest& manifest, const TensorMa
                                         const std::unordered_set<std::string>& unused);
 
 // The matrix as the published evaluation sees it: float32 reconstruction, rounded to the dtype of `record`, which is
-// the result's.
+// the result's. In memory of the host from which it can be copied to `device` (StagingTensor).
 absl::StatusOr<at::Tensor> ReconstructMatrix(const WeightOverlay& overlay, const ManifestTensor& tensor,
-                                             const TensorRecord& record);
+                                             const TensorRecord& record, const at::Device& device);
 
 }  // namespace sub1quant

@@ -7,8 +7,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "quant/eval/torch/file_rows.h"
+#include "quant/eval/torch/matrix_buffer.h"
 
 namespace sub1quant {
 
@@ -22,18 +22,25 @@ struct PerLayerRows {
   at::Tensor Columns(int64_t first, int64_t count, at::ScalarType type) const;
 };
 
+struct PerLayerFetch;
+
 class PerLayerTable {
  public:
-  PerLayerTable() = default;
-  // The rows of `ids` on `device`, read by `threads` threads. Every id is inside the table.
-  static absl::StatusOr<PerLayerTable> Load(const FileRows& file, const std::vector<int64_t>& ids,
-                                            const at::Device& device, int threads);
-  // `ids` are among those of Load.
+  // Rows of `ids` on `device`, in memory of `buffer`; they hold their values once the steps are done. Every id is
+  // inside the table. `file` must outlive the steps.
+  static PerLayerFetch Fetch(const FileRows& file, const std::vector<int64_t>& ids, const at::Device& device,
+                             MatrixBuffer& buffer);
+  // `ids` are among those of Fetch.
   PerLayerRows Of(const std::vector<int64_t>& ids) const;
 
  private:
   at::Tensor rows_;
   std::unordered_map<int64_t, int64_t> places_;
+};
+
+struct PerLayerFetch {
+  PerLayerTable table;
+  FetchSteps steps;
 };
 
 }  // namespace sub1quant

@@ -108,6 +108,7 @@ class TorchScorer : public Scorer {
         operations_(ChooseOperations(weights_->types(), options.launches)),
         threads_(options.threads),
         batch_rows_(weights_->types().device.is_cpu() && options.launches == nullptr ? 0 : options.batch_rows),
+        copies_(NewCopyStream(weights_->types().device)),
         dtype_(weights_->types().compute == at::kFloat ? "float32" : "bfloat16"),
         device_(DeviceText(weights_->types())) {}
 
@@ -143,6 +144,13 @@ class TorchScorer : public Scorer {
   bool in_memory() const override { return weights_->in_memory(); }
 
  private:
+  // One of the two, as batch_rows_ says.
+  struct Buffers {
+    explicit Buffers(const std::optional<c10::Stream>& copies) : of_device(copies) {}
+    MatrixBuffers of_windows;
+    UploadSlots of_device;
+  };
+
   // The window's ids as the embeddings see them.
   absl::Status SetEmbedded(WindowWork& window) const {
     int64_t limit = config_.vocab_size;
@@ -162,15 +170,15 @@ class TorchScorer : public Scorer {
   absl::Status ScoreInGroups(std::vector<WindowWork>& work, const std::function<bool(double)>& report) {
     for (WindowWork& window : work) SUB1QUANT_RETURN_IF_ERROR(SetEmbedded(window));
     Progress progress(report, static_cast<int64_t>(work.size()) * (config_.num_hidden_layers + 1));
-    std::unique_ptr<MatrixBuffers> buffers = TakeBuffers();
+    std::unique_ptr<Buffers> buffers = TakeBuffers();
     if (batch_rows_ > 0) {
-      const DeviceRun run(config_, *weights_, *operations_, threads_, batch_rows_, *buffers,
+      const DeviceRun run(config_, *weights_, *operations_, threads_, batch_rows_, buffers->of_device,
                           [&](int64_t steps) { return progress.Done(steps); });
       SUB1QUANT_RETURN_IF_ERROR(run.Run(work));
       ReturnBuffers(std::move(buffers));
       return absl::OkStatus();
     }
-    WindowRun run(config_, *weights_, *operations_, threads_, *buffers,
+    WindowRun run(config_, *weights_, *operations_, threads_, buffers->of_windows,
                   [&](int64_t steps) { return progress.Done(steps); });
     for (size_t begin = 0; begin < work.size();) {
       std::vector<WindowWork> group;
@@ -188,12 +196,13 @@ class TorchScorer : public Scorer {
   }
 
   // The buffers of the last call, or new ones while another call has them.
-  std::unique_ptr<MatrixBuffers> TakeBuffers() {
+  std::unique_ptr<Buffers> TakeBuffers() {
     const std::lock_guard<std::mutex> lock(buffer_mutex_);
-    return buffers_ != nullptr ? std::move(buffers_) : std::make_unique<MatrixBuffers>();
+    return buffers_ != nullptr ? std::move(buffers_) : std::make_unique<Buffers>(copies_);
   }
 
-  void ReturnBuffers(std::unique_ptr<MatrixBuffers> buffers) {
+  // Not after an error.
+  void ReturnBuffers(std::unique_ptr<Buffers> buffers) {
     const std::lock_guard<std::mutex> lock(buffer_mutex_);
     buffers_ = std::move(buffers);
   }
@@ -241,9 +250,10 @@ class TorchScorer : public Scorer {
   const std::unique_ptr<const Operations> operations_;
   const int threads_;
   const int64_t batch_rows_;  // 0: a window at a time
+  const std::optional<c10::Stream> copies_;
   const std::string dtype_, device_;
   std::mutex buffer_mutex_;
-  std::unique_ptr<MatrixBuffers> buffers_;
+  std::unique_ptr<Buffers> buffers_;
 };
 
 }  // namespace

@@ -35,7 +35,7 @@ absl::StatusOr<at::ScalarType> WeightScalarType(const TensorRecord& record) {
 void CopyRounded(const at::Tensor& source, at::ScalarType compute, const at::Tensor& target) {
   // float32 holds every weight type exactly.
   const bool exact = compute == at::kFloat || source.scalar_type() == compute || target.scalar_type() == compute;
-  target.copy_(exact ? source : source.to(compute));
+  target.copy_(exact ? source : source.to(compute), /*non_blocking=*/!target.is_cpu());
 }
 
 absl::Status ReadRows(ModelSource& model, const TensorRecord& record, int64_t first_row, at::ScalarType compute,
@@ -57,7 +57,7 @@ absl::Status ReadRows(ModelSource& model, const TensorRecord& record, int64_t fi
       const int64_t count = std::min(step, rows - row);
       const at::Tensor block = StagingTensor({count, record.cols()}, stored, target.device());
       SUB1QUANT_RETURN_IF_ERROR(read(row, count, block.data_ptr()));
-      CopyRounded(block.to(target.device(), /*non_blocking=*/true), compute, target.narrow(0, row, count));
+      CopyRounded(block, compute, target.narrow(0, row, count));
     }
     return absl::OkStatus();
   }

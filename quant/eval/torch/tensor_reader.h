@@ -23,7 +23,8 @@ absl::Status ReadRows(ModelSource& model, const TensorRecord& record, int64_t fi
 // A small tensor of any shape, whole.
 absl::StatusOr<at::Tensor> ReadTensor(ModelSource& model, const TensorRecord& record);
 
-// target ← source rounded to `compute`, then to the type of `target`.
+// target ← source rounded to `compute`, then to the type of `target`. Of a target on a device `compute` is the type,
+// and `source` comes from StagingTensor: values are converted there, and nobody waits for it.
 void CopyRounded(const at::Tensor& source, at::ScalarType compute, const at::Tensor& target);
 
 }  // namespace sub1quant

@@ -1,7 +1,5 @@
 #include "quant/eval/torch/weights.h"
 
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -24,19 +22,6 @@ void AddSteps(const MatrixSource& source, int64_t first, const at::Tensor& targe
 }
 
 }  // namespace
-
-void MatrixBuffer::Reset(int64_t elements, const at::TensorOptions& options) {
-  used_ = 0;
-  if (memory_.defined() && memory_.numel() >= elements) return;
-  memory_ = at::Tensor();  // before the larger one
-  memory_ = at::empty({elements}, options);
-}
-
-at::Tensor MatrixBuffer::Take(int64_t rows, int64_t cols) {
-  const at::Tensor piece = memory_.narrow(0, used_, rows * cols).view({rows, cols});
-  used_ += Room(rows, cols);
-  return piece;
-}
 
 LayerFetch Gemma4Weights::Layer(int64_t layer, MatrixBuffer& buffer) const {
   LayerFetch fetch;
@@ -78,8 +63,8 @@ absl::StatusOr<at::Tensor> Gemma4Weights::PerLayerTokens(int64_t layer, const st
   return per_layer_rows_->Gather(ids, layer * per_layer_width_, per_layer_width_, compute_options());
 }
 
-absl::StatusOr<PerLayerTable> Gemma4Weights::LoadPerLayerTable(const std::vector<int64_t>& ids, int threads) const {
-  return PerLayerTable::Load(*per_layer_rows_, ids, types_.device, threads);
+PerLayerFetch Gemma4Weights::PerLayer(const std::vector<int64_t>& ids, MatrixBuffer& buffer) const {
+  return PerLayerTable::Fetch(*per_layer_rows_, ids, types_.device, buffer);
 }
 
 at::Tensor Gemma4Weights::PerLayerTokens(int64_t layer, const PerLayerRows& rows) const {

@@ -4,13 +4,13 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "quant/eval/torch/file_rows.h"
+#include "quant/eval/torch/matrix_buffer.h"
 #include "quant/eval/torch/matrix_source.h"
 #include "quant/eval/torch/per_layer_table.h"
 #include "quant/eval/torch/scorer.h"
@@ -35,22 +35,6 @@ struct LayerMatrices {
   at::Tensor per_layer_input_gate, per_layer_projection, per_layer_model_projection;
 };
 
-// Memory for the matrices of one layer, or of a block of the LM head, used again for the next.
-class MatrixBuffer {
- public:
-  // Forgets the pieces taken before and makes room for `elements` more, rounding included.
-  void Reset(int64_t elements, const at::TensorOptions& options);
-  at::Tensor Take(int64_t rows, int64_t cols);
-  // Of a piece, rounded to a cache line in every type.
-  static int64_t Room(int64_t rows, int64_t cols) { return (rows * cols + 63) / 64 * 64; }
-
- private:
-  at::Tensor memory_;  // flat
-  int64_t used_ = 0;
-};
-
-// What fills the matrices of a layer or the rows of a head. The steps may run in any order and at the same time.
-using FetchSteps = std::vector<std::function<absl::Status()>>;
 struct LayerFetch {
   LayerMatrices matrices;
   FetchSteps steps;
@@ -86,8 +70,8 @@ class Gemma4Weights {
   absl::StatusOr<at::Tensor> Embeddings(const std::vector<int64_t>& ids) const;
   // embed_tokens_per_layer of one layer, [ids, P] in the compute type.
   absl::StatusOr<at::Tensor> PerLayerTokens(int64_t layer, const std::vector<int64_t>& ids) const;
-  // The same from rows that were read for all layers.
-  absl::StatusOr<PerLayerTable> LoadPerLayerTable(const std::vector<int64_t>& ids, int threads) const;
+  // The same from rows that are read for all layers, into a buffer for nothing else. Every id is inside the table.
+  PerLayerFetch PerLayer(const std::vector<int64_t>& ids, MatrixBuffer& buffer) const;
   at::Tensor PerLayerTokens(int64_t layer, const PerLayerRows& rows) const;
 
  private:

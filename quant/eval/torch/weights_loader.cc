@@ -181,6 +181,8 @@ class Gemma4WeightsLoader {
     if (!weights_->in_memory_) {
       SUB1QUANT_ASSIGN_OR_RETURN(weights_->embedding_rows_, FileRows::Open(model_, weights_->head_->record()));
     }
+    // To a device in the current stream, of all these threads and of those that compute later the default one: nothing
+    // computes yet, so copies have nothing to go beside, and no order to be told.
     return ParallelFor(threads, static_cast<int64_t>(kept.size()), [&](int64_t i) {
       return GuardTorch([&] {
         const c10::InferenceMode inference;
