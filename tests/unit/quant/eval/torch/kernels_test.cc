@@ -35,63 +35,99 @@ std::vector<T> Narrowed(const std::vector<float>& values) {
   }
 }
 
-// The bytes of everything that one implementation computes from the same inputs.
+constexpr size_t kGuard = 64;  // elements behind the end of an output, more than any vector has
+
+// What one implementation computes from the same inputs: bytes, after a look at what lies behind their end.
+class Outputs {
+ public:
+  // `values` with a guard behind them.
+  template <typename T>
+  static std::vector<T> Guarded(std::vector<T> values) {
+    values.resize(values.size() + kGuard);
+    std::memset(static_cast<void*>(&values[values.size() - kGuard]), 0x5a, kGuard * sizeof(T));
+    return values;
+  }
+  template <typename T>
+  void Keep(const std::vector<T>& guarded) {
+    const auto* bytes = reinterpret_cast<const char*>(guarded.data());
+    const size_t end = (guarded.size() - kGuard) * sizeof(T);
+    for (size_t i = end; i < guarded.size() * sizeof(T); ++i) ASSERT_EQ(bytes[i], 0x5a) << "behind the end";
+    all_.emplace_back(bytes, end);
+  }
+  friend bool operator==(const Outputs&, const Outputs&) = default;
+
+ private:
+  std::vector<std::string> all_;
+};
+
 template <typename T>
-std::vector<std::string> Everything(const Kernels<T>& kernels) {
-  constexpr int64_t kRows = 3, kWidth = 1000 + 7;
-  const std::vector<T> x = Narrowed<T>(RandomFloats(kRows * kWidth, 2, 1)),
-                       y = Narrowed<T>(RandomFloats(kRows * kWidth, 2, 2));
-  const std::vector<float> weight = RandomFloats(kWidth, 1, 3);
-  std::vector<std::string> all;
-  const auto keep = [&](const auto& values) {
-    all.emplace_back(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
-  };
-  std::vector<T> out = x;
-  kernels.rms_norm(x.data(), weight.data(), 1e-6f, kRows, kWidth, out.data());
-  keep(out);
-  out = x;
-  kernels.add_rms_norm(out.data(), y.data(), weight.data(), 1e-6f, 0.7f, kRows, kWidth);
-  keep(out);
-  out = x;
-  kernels.gated_gelu(out.data(), y.data(), kRows * kWidth);
-  keep(out);
-  out = x;
-  kernels.per_layer_input(out.data(), y.data(), weight.data(), 1e-6f, 0.02f, 16, kRows, kWidth);
-  keep(out);
-  out = x;
-  kernels.rope(out.data(), y.data(), y.data() + 500, 1, kRows, 500);
-  keep(out);
-  std::vector<float> scores = RandomFloats(kWidth, 4, 4);
-  scores.push_back(kernels.softmax(scores.data(), kWidth, 5, kWidth - 3));
-  keep(scores);
-  std::vector<float> capped(x.size());
-  kernels.soft_cap(x.data(), 3, static_cast<int64_t>(x.size()), capped.data());
-  keep(capped);
-  std::vector<RunningLogSum> sums(kRows, {-std::numeric_limits<float>::infinity(), 0, 0, 3});
-  kernels.fold_logits(x.data(), kRows, kWidth, 0, 30, sums.data());
-  kernels.fold_logits(y.data(), kRows, kWidth, kWidth, 30, sums.data());
-  for (const RunningLogSum& sum : sums) keep(std::vector<float>{sum.max, sum.sum, sum.target});
+Outputs Everything(const Kernels<T>& kernels, int64_t width) {
+  constexpr int64_t kRows = 3;
+  const auto count = static_cast<size_t>(kRows * width);
+  const std::vector<T> x = Narrowed<T>(RandomFloats(count, 2, 1)), y = Narrowed<T>(RandomFloats(count, 2, 2));
+  const std::vector<float> weights = RandomFloats(static_cast<size_t>(width), 1, 3),
+                           factors = RandomFloats(kRows, 1, 6);
+  const std::vector<T> start = Outputs::Guarded(x);
+  Outputs all;
+  std::vector<T> out = start;
+  kernels.scale(x.data(), 1.7f, kRows * width, out.data());
+  all.Keep(out);
+  for (const float* weight : {weights.data(), static_cast<const float*>(nullptr)}) {
+    out = start;
+    kernels.rms_norm(x.data(), weight, 1e-6f, kRows, width, out.data());
+    all.Keep(out);
+  }
+  out = start;
+  kernels.add_rms_norm(out.data(), y.data(), weights.data(), 1e-6f, 0.7f, kRows, width);
+  all.Keep(out);
+  out = start;
+  kernels.per_layer_input(out.data(), y.data(), weights.data(), 1e-6f, 0.02f, 16, kRows, width);
+  all.Keep(out);
+  out = start;
+  kernels.gated_gelu(out.data(), y.data(), kRows * width);
+  all.Keep(out);
+  if (const int64_t half = width / 2; half > 0) {
+    out = Outputs::Guarded(std::vector<T>(x.begin(), x.begin() + kRows * 2 * half));
+    kernels.rope(out.data(), y.data(), y.data() + half, 1, kRows, half);
+    all.Keep(out);
+  }
+  for (const int64_t skipped : {int64_t{0}, width / 3}) {
+    std::vector<float> scores = Outputs::Guarded(RandomFloats(static_cast<size_t>(width), 4, 4));
+    const float inverse = kernels.softmax(scores.data(), width, skipped, width - skipped);
+    all.Keep(scores);
+    all.Keep(Outputs::Guarded(std::vector<float>{inverse}));
+  }
+  out = start;
+  const std::vector<float> unscaled = RandomFloats(count, 2, 7);
+  kernels.scale_rows(unscaled.data(), factors.data(), kRows, width, out.data());
+  all.Keep(out);
+  for (const float cap : {0.0f, 30.0f}) {
+    std::vector<float> capped = Outputs::Guarded(std::vector<float>(count));
+    kernels.soft_cap(x.data(), cap, kRows * width, capped.data());
+    all.Keep(capped);
+    std::vector<RunningLogSum> sums(kRows, {-std::numeric_limits<float>::infinity(), 0, 0, 3});
+    kernels.fold_logits(x.data(), kRows, width, 0, cap, sums.data());
+    kernels.fold_logits(y.data(), kRows, width, width, cap, sums.data());
+    for (const RunningLogSum& sum : sums) all.Keep(Outputs::Guarded(std::vector<float>{sum.max, sum.sum, sum.target}));
+  }
   return all;
 }
 
-TEST(Kernels, TheSameBitsOnEveryInstructionSet) {
+// Of widths with and without a rest of a vector, up to more than two of them, and one that is long.
+TEST(Kernels, TheSameBitsOnEveryInstructionSetAndNothingBehindTheEnd) {
   const std::vector<NamedKernels> all = AllKernels();
   ASSERT_EQ(all.front().name, "baseline");
-  for (const NamedKernels& kernels : all) {
-    EXPECT_EQ(Everything(*kernels.float32), Everything(*all.front().float32)) << kernels.name;
-    EXPECT_EQ(Everything(*kernels.bfloat16), Everything(*all.front().bfloat16)) << kernels.name;
-  }
-  EXPECT_EQ(&BestKernels<float>(), all.back().float32);
-}
-
-TEST(Kernels, NothingIsWrittenBehindTheEnd) {
-  for (const NamedKernels& kernels : AllKernels()) {
-    for (int64_t count = 0; count < 40; ++count) {
-      std::vector<float> x = RandomFloats(64, 1, 5), out(64, -7.0f);
-      kernels.float32->scale(x.data(), 2, count, out.data());
-      for (int64_t i = 0; i < 64; ++i) ASSERT_EQ(out[i], i < count ? 2 * x[i] : -7.0f) << kernels.name << " " << count;
+  std::vector<int64_t> widths = {1007};
+  for (int64_t width = 1; width < 40; ++width) widths.push_back(width);
+  for (const int64_t width : widths) {
+    const Outputs float32 = Everything(*all.front().float32, width),
+                  bfloat16 = Everything(*all.front().bfloat16, width);
+    for (const NamedKernels& kernels : all) {
+      EXPECT_TRUE(Everything(*kernels.float32, width) == float32) << kernels.name << ", width " << width;
+      EXPECT_TRUE(Everything(*kernels.bfloat16, width) == bfloat16) << kernels.name << ", width " << width;
     }
   }
+  EXPECT_EQ(&BestKernels<float>(), all.back().float32);
 }
 
 TEST(Kernels, SoftCapIsTanhToThreeUnitsInTheLastPlace) {
