@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <random>
 #include <vector>
@@ -26,15 +27,14 @@
 namespace sub1quant {
 namespace {
 
-constexpr int64_t kRows = 12288, kCols = 1536;
-constexpr int kGroupSize = 128;
+constexpr uint32_t kCols = 1536, kGroupSize = 128;
 constexpr int kRepeats = 15;
-constexpr size_t kMatrices = 8, kBytes = static_cast<size_t>(kRows * kCols) * 2;
+constexpr size_t kMatrices = 8;
 constexpr uint64_t kSlotBytes = uint64_t{16} << 20;
 
 // Random, never zeros: a GPU draws less power on zeros and clocks higher.
-std::vector<uint16_t> RandomWeights() {
-  std::vector<uint16_t> weights(static_cast<size_t>(kRows * kCols));
+std::vector<uint16_t> RandomWeights(int64_t rows) {
+  std::vector<uint16_t> weights(static_cast<size_t>(rows * kCols));
   std::mt19937 random(1);
   std::normal_distribution<float> normal(0.0f, 0.02f);
   for (uint16_t& w : weights) w = Bf16Bits(normal(random));
@@ -80,38 +80,37 @@ void Compare(const char* name, const char* what, double goal, const std::functio
 
 // In device memory.
 struct Matrix {
-  DeviceMemory weights = AllocateDevice(kBytes), dense = AllocateDevice(kBytes),
-               scales = AllocateDevice(kBytes / kGroupSize), packed = AllocateDevice(kBytes / 4);
+  explicit Matrix(int64_t row_count)
+      : rows(static_cast<uint32_t>(row_count)),
+        weights(AllocateDevice(bytes())),
+        dense(AllocateDevice(bytes())),
+        scales(AllocateDevice(bytes() / kGroupSize)),
+        packed(AllocateDevice(bytes() / 4)) {}
 
+  size_t bytes() const { return size_t{rows} * kCols * 2; }
   WeightBlock block() const {
-    return {weights.get(),
-            WeightType::kBF16,
-            static_cast<uint32_t>(kCols),
-            kCols / kGroupSize,
-            static_cast<uint32_t>(kRows * kCols / kGroupSize),
-            0};
+    return {weights.get(), WeightType::kBF16, kCols, kCols / kGroupSize, rows * (kCols / kGroupSize), 0};
   }
-  DenseBlock decoded() const {
-    return {dense.get(),
-            WeightType::kBF16,
-            static_cast<uint32_t>(kRows),
-            static_cast<uint32_t>(kCols),
-            kCols / kGroupSize,
-            0};
-  }
+  DenseBlock decoded() const { return {dense.get(), WeightType::kBF16, rows, kCols, kCols / kGroupSize, 0}; }
   Int4Arrays encoded() const { return {reinterpret_cast<uint16_t*>(scales.get()), packed.get()}; }
+
+  uint32_t rows;
+  DeviceMemory weights, dense, scales, packed;
 };
 
 class GpuBench {
  public:
-  GpuBench(int multiprocessors, const std::vector<uint16_t>& weights) : host_(weights), timer_(stream_.get()) {
+  GpuBench(int multiprocessors, const std::vector<uint16_t>& weights)
+      : host_(weights), rows_(static_cast<int64_t>(weights.size()) / kCols), timer_(stream_.get()) {
     launch_ = {stream_.get(), 8 * static_cast<unsigned>(multiprocessors)};
     CheckCuda(cudaMemsetAsync(report_.get(), 0, 1024, stream_.get()), "cudaMemsetAsync");
     auto* words = reinterpret_cast<unsigned long long*>(report_.get());
     kernel_report_ = {words, words + 1};
-    for (const Matrix& matrix : matrices_) {
-      CheckCuda(cudaMemcpyAsync(matrix.weights.get(), weights.data(), kBytes, cudaMemcpyHostToDevice, stream_.get()),
-                "copying");
+    for (size_t i = 0; i < kMatrices; ++i) {
+      const Matrix& matrix = matrices_.emplace_back(rows_);
+      CheckCuda(
+          cudaMemcpyAsync(matrix.weights.get(), weights.data(), matrix.bytes(), cudaMemcpyHostToDevice, stream_.get()),
+          "copying");
       CheckCuda(LaunchInt4Encode(launch_, matrix.block(), kGroupSize, matrix.encoded(), kernel_report_), "encode");
     }
   }
@@ -126,12 +125,12 @@ class GpuBench {
           return timer_.Time(
               [&] { CheckCuda(LaunchPublishedSearch(launch_, block, kGroupSize, five, kernel_report_), "search"); });
         },
-        [&] { return Copy(kBytes); });
+        [&] { return Copy(Bytes()); });
   }
 
   void Decode() {
     // Read 4.125 bits and write 16 a weight; a copy moves every byte twice.
-    const auto moved = static_cast<size_t>(static_cast<double>(kBytes) * (16 + 4.125) / 16 / 2);
+    const auto moved = static_cast<size_t>(static_cast<double>(Bytes()) * (16 + 4.125) / 16 / 2);
     Compare(
         "B9", "decode groupwise_int4 to bfloat16", 0.7,
         [&] {
@@ -147,22 +146,22 @@ class GpuBench {
   // The whole path as a worker takes it, against the copies alone.
   void FromHost(ModuleDevice* device) {
     const PinnedMemory pinned = AllocatePinned(kSlotBytes);
-    const MatrixView view{host_.data(), DType::kBF16, kRows, kCols};
+    const MatrixView view{host_.data(), DType::kBF16, rows_, kCols};
     Compare(
         "B7", "search, published five, from host memory", 1 / 1.15,
         [&] {
           MatrixRows rows(view, AvailableThreads());
           SearchCall call;
-          call.matrix = {&rows, WeightType::kBF16, kRows, kCols, kGroupSize};
+          call.matrix = {&rows, WeightType::kBF16, rows_, kCols, kGroupSize};
           call.int4 = call.int2 = true;
           call.corrections = {{4, 8, 0}};
           return timer_.Time([&] { device->Search(&call); });
         },
         [&] {
           return timer_.Time([&] {
-            for (size_t done = 0; done < kBytes; done += kSlotBytes)
+            for (size_t done = 0; done < Bytes(); done += kSlotBytes)
               CheckCuda(cudaMemcpyAsync(matrices_[0].weights.get() + done, pinned.get(),
-                                        std::min(kSlotBytes, kBytes - done), cudaMemcpyHostToDevice, stream_.get()),
+                                        std::min(kSlotBytes, Bytes() - done), cudaMemcpyHostToDevice, stream_.get()),
                         "copying");
           });
         });
@@ -170,6 +169,7 @@ class GpuBench {
 
  private:
   const Matrix& Next() { return matrices_[turn_++ % kMatrices]; }
+  size_t Bytes() const { return matrices_.front().bytes(); }
 
   double Copy(size_t bytes) {
     const Matrix& matrix = Next();
@@ -181,16 +181,17 @@ class GpuBench {
   }
 
   const std::vector<uint16_t>& host_;
+  const int64_t rows_;
   Stream stream_;
   Timer timer_;
   Launch launch_;
   KernelReport kernel_report_;
   DeviceMemory report_ = AllocateDevice(1024);
-  Matrix matrices_[kMatrices];
+  std::vector<Matrix> matrices_;
   size_t turn_ = 0;
 };
 
-int Main() {
+int Main(int64_t rows) {
   int32_t count = 0;
   const ModuleResult counted = CountCudaDevices(&count);
   if (counted.code != ModuleCode::kDone || count == 0) {
@@ -204,7 +205,7 @@ int Main() {
   }
   try {
     std::fprintf(stderr, "device: %s\n", device->facts().name);
-    const std::vector<uint16_t> weights = RandomWeights();
+    const std::vector<uint16_t> weights = RandomWeights(rows);
     GpuBench bench(device->facts().multiprocessors, weights);
     bench.Resident();
     bench.FromHost(device);
@@ -220,4 +221,5 @@ int Main() {
 }  // namespace
 }  // namespace sub1quant
 
-int main() { return sub1quant::Main(); }
+// gpu_bench [ROWS]: of a matrix of 1536 columns.
+int main(int argc, char** argv) { return sub1quant::Main(argc > 1 ? std::atoll(argv[1]) : 12288); }

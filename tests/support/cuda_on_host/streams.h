@@ -6,6 +6,7 @@
 // One thread at a time. A failure can be planted: FailAfter(n, error) lets n calls pass and fails every one after them.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -27,7 +28,7 @@ enum cudaError_t {
   cudaErrorIllegalAddress = 700,
   cudaErrorLaunchFailure = 719,
 };
-enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 
 struct cudaDeviceProp {
   char name[256];
@@ -80,6 +81,7 @@ inline void Put(Stream* stream, std::function<void()> work) {
 struct Event {
   Stream* stream = nullptr;
   uint64_t place = 0;
+  std::chrono::steady_clock::time_point recorded = {};
 };
 
 struct Planted {
@@ -194,8 +196,13 @@ inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (const cudaError_t error = cuda_on_host::Outcome(); error != cudaSuccess) return error;
-  *event = {stream, stream->put()};
+  *event = {stream, stream->put(), std::chrono::steady_clock::now()};
   return cudaSuccess;
+}
+// Of the host, between the records: what a bench prints, and nothing else.
+inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  *milliseconds = std::chrono::duration<float, std::milli>(end->recorded - begin->recorded).count();
+  return cuda_on_host::Outcome();
 }
 inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (const cudaError_t error = cuda_on_host::Outcome(); error != cudaSuccess) return error;
