@@ -44,6 +44,11 @@ class IntegerSearch {
   void TryFactor(float factor) {
     const Float s = V::RoundToFp16(V::Div(V::Mul(V::Set(factor), absmax_), V::Set(offset_)));
     const Float inverse = V::Div(V::Set(1.0f), s);
+    const Mask usable = V::And(V::Less(V::Set(0.0f), s), V::Less(s, V::Set(__builtin_inff())));
+    // No quotient is above that of absmax: if not even that needs a clamp, both signs cost the same, and the first
+    // stays.
+    if (!V::Any(V::Not(V::Less(V::Mul(absmax_, inverse), V::Set(offset_ - 0.5f)))))
+      return Offer(usable, CostWithoutClamp(s, inverse), s);
     const Float low = V::Set(-offset_), high = V::Set(offset_ - 1.0f);
     const Float negative_low = V::Set(1.0f - offset_), negative_high = V::Set(offset_);
     Float positive[Order::kBlocks], negative[Order::kBlocks];
@@ -59,9 +64,15 @@ class IntegerSearch {
       positive[b] = Order::template FoldEight<V>(p);
       negative[b] = Order::template FoldEight<V>(n);
     }
-    const Mask usable = V::And(V::Less(V::Set(0.0f), s), V::Less(s, V::Set(__builtin_inff())));
     Offer(usable, Order::template FoldBlocks<V>(positive), s);
     Offer(usable, Order::template FoldBlocks<V>(negative), V::Sub(V::Set(-0.0f), s));
+  }
+
+  Float CostWithoutClamp(Float s, Float inverse) const {
+    return Order::template Sum<V>([&](int i) {
+      const Float w = Weight(i);
+      return Cost<kWeighted>(i, V::NegMulAdd(V::Round(V::Mul(w, inverse)), s, w));
+    });
   }
 
   void Offer(Mask usable, Float cost, Float scale) {
