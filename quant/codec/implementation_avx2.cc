@@ -1,5 +1,5 @@
-// Compiled for Avx2: nothing here may run before Supported() has said yes. All but the last line has internal linkage,
-// or the linker might take code of this file for other files (codec_isolation_test).
+// Compiled for Avx2: nothing here may run before SupportsAvx2() has said yes. All but the last line has internal
+// linkage, or the linker might take code of this file for other files (codec_isolation_test).
 #include "quant/codec/implementations.h"
 #include "quant/codec/int2_group/int2_tile.h"
 #include "quant/codec/int2_group/int2_tile_encode.h"
@@ -9,17 +9,10 @@
 #include "quant/codec/simd/load_tile.h"
 
 namespace sub1quant {
-namespace {
-
-bool Supported() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-}
-
-}  // namespace
 
 extern const Implementation kAvx2Implementation = {
     .name = "avx2",
-    .supported = Supported,
+    .supported = SupportsAvx2,
     .load = TileLoader<Avx2>::Load,
     .int4 = {EvaluateInt4Tile<Avx2>, EncodeInt4Tile<Avx2>},
     .int2 = {ChooseInt2Tile<Avx2>, EncodeInt2Tile<Avx2>, CorrectInt2Tile<Avx2>},

@@ -1,4 +1,4 @@
-// Compiled for Avx512: nothing here may run before Supported() has said yes. All but the last line has internal
+// Compiled for Avx512: nothing here may run before SupportsAvx512() has said yes. All but the last line has internal
 // linkage, or the linker might take code of this file for other files (codec_isolation_test).
 #include "quant/codec/implementations.h"
 #include "quant/codec/int2_group/int2_tile.h"
@@ -9,20 +9,10 @@
 #include "quant/codec/simd/load_tile.h"
 
 namespace sub1quant {
-namespace {
-
-// All that this file is compiled for: a virtual machine may hide some of it.
-bool Supported() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx2") &&
-         __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-}
-
-}  // namespace
 
 extern const Implementation kAvx512Implementation = {
     .name = "avx512",
-    .supported = Supported,
+    .supported = SupportsAvx512,
     .load = TileLoader<Avx512>::Load,
     .int4 = {EvaluateInt4Tile<Avx512>, EncodeInt4Tile<Avx512>},
     .int2 = {ChooseInt2Tile<Avx512>, EncodeInt2Tile<Avx512>, CorrectInt2Tile<Avx512>},

@@ -12,9 +12,24 @@ const Implementation kScalar = {
     .integer = {ChooseIntegerReference, EncodeIntegerReference},
 };
 
+#ifdef SUB1QUANT_X86
+// Clang 14's __builtin_cpu_supports does not know "f16c".
+bool HasF16c() {
+  unsigned eax = 1, ebx = 0, ecx = 0, edx = 0;
+  asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+  return ((ecx >> 29) & 1) != 0;
+}
+#endif
+
 }  // namespace
 
 #ifdef SUB1QUANT_X86
+bool SupportsAvx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c(); }
+bool SupportsAvx512() {
+  return SupportsAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
 extern const Implementation kAvx512Implementation, kAvx2Implementation;
 #endif
 

@@ -26,4 +26,9 @@ const std::vector<const Implementation*>& Implementations();
 // The first that this CPU supports.
 const Implementation& BestImplementation();
 
+// Whether CPU and operating system have all that the file of an implementation is compiled for: a virtual machine may
+// hide some of it. Defined in a file for any CPU.
+bool SupportsAvx2();
+bool SupportsAvx512();
+
 }  // namespace sub1quant
