@@ -5,7 +5,8 @@ import json
 import os
 import sys
 
-IN_MEMORY = ("B1", "B1-int4", "B1-avx2", "B2", "B20", "B21", "B20-pytorch", "B21-pytorch", "B3", "B5", "B6", "B7", "B9")  # of random weights, no model
+# Of random weights, no model.
+IN_MEMORY = ("B1", "B1-int4", "B1-avx2", "B2", "B20", "B21", "B20-pytorch", "B21-pytorch", "B5", "B6", "B7", "B9")
 
 
 def main():

@@ -36,7 +36,7 @@ database="$root/build/test"
 begin "running clang-tidy on ${#units[@]} files"
 # Units that this configuration does not build have no command to check them with.
 mapfile -t units < <(printf '%s\n' "${units[@]}" | while read -r unit; do
-  grep -q "\"file\": \"$root/$unit\"" "$database/compile_commands.json" && echo "$unit" || true
+  if grep -q "\"file\": \"$root/$unit\"" "$database/compile_commands.json"; then echo "$unit"; fi
 done)
 # The commands are GCC's: clang does not know all of its warnings.
 [ ${#units[@]} -eq 0 ] || printf '%s\0' "${units[@]}" |

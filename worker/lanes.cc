@@ -1,8 +1,16 @@
 #include "worker/lanes.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace sub1quant {
+namespace {
+
+constexpr int kMostComputing = 8, kWaiting = 3;
+
+}  // namespace
+
+int LaneCount(int threads) { return std::min(threads, kMostComputing) + kWaiting; }
 
 bool Lanes::Job::Withdraw() {
   State waiting = State::kWaiting;

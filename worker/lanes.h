@@ -13,6 +13,10 @@
 
 namespace sub1quant {
 
+// For `threads` that compute: as many lanes, up to eight, each with a share of the threads, and some that read ahead,
+// hash, or wait for the disk.
+int LaneCount(int threads);
+
 // Begin and Wait from one thread.
 class Lanes {
  public:

@@ -33,6 +33,7 @@
 #include "worker/executors/executors.h"
 #include "worker/executors/score_device.h"
 #include "worker/full_store.h"
+#include "worker/lanes.h"
 #include "worker/loop.h"
 #include "worker/options.h"
 
@@ -46,9 +47,6 @@ constexpr milliseconds kExitReserve{3'000};
 // EX_TEMPFAIL of sysexits.h: a supervisor starts the worker again.
 constexpr int kStartMeAgain = 75;
 
-// Tasks beside one another: as many as compute, each with a share of the threads, and some that read ahead, hash, or
-// wait for the disk.
-constexpr int kMostComputing = 8, kWaitingLanes = 3;
 // A byte or two a group and method: some 60 MB for the published formats of two thousand million weights.
 constexpr uint64_t kMaxChoiceBytes = uint64_t{256} << 20;
 
@@ -153,7 +151,7 @@ absl::Status Wire(const WorkerOptions& options, Worker& worker) {
     spdlog::shutdown();
     std::_Exit(kStartMeAgain);
   };
-  loop.lanes = std::min(threads, kMostComputing) + kWaitingLanes;
+  loop.lanes = LaneCount(threads);
   worker.loop = std::make_unique<WorkerLoop>(
       WorkerLoop::Parts{*worker.clock, *worker.work_pause, *worker.renew_pause, *worker.ids, *worker.coordinator,
                         *worker.executors, worker.metrics()},

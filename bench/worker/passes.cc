@@ -27,7 +27,6 @@ namespace {
 
 constexpr int kGroupSize = 128;
 constexpr size_t kPiece = size_t{4} << 20;
-constexpr int kWaitingLanes = 3;  // beside those that compute, as in worker/main.cc
 
 class OneModel final : public ModelAccess {
  public:
@@ -58,7 +57,7 @@ Passes::Passes(const std::string& model, std::string scratch, int threads)
 
 Spent Passes::InLanes(const std::function<absl::Status(const TensorRecord&)>& body) {
   return Measure([&] {
-    Lanes lanes(threads_ + kWaitingLanes);
+    Lanes lanes(LaneCount(threads_));
     std::vector<std::shared_ptr<Lanes::Job>> jobs;
     for (const TensorRecord& tensor : tensors_)
       jobs.push_back(lanes.Begin([&] { SUB1QUANT_CHECK(body(tensor).ok()); }));
@@ -125,7 +124,7 @@ Spent Passes::Write(const std::vector<uint64_t>& sizes) {
     return file->Commit();
   };
   return Measure(
-      [&] { SUB1QUANT_CHECK(ParallelFor(threads_ + kWaitingLanes, static_cast<int64_t>(sizes.size()), write).ok()); });
+      [&] { SUB1QUANT_CHECK(ParallelFor(LaneCount(threads_), static_cast<int64_t>(sizes.size()), write).ok()); });
 }
 
 Spent Passes::Hash(const std::vector<uint64_t>& sizes) const {

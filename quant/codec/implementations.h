@@ -27,7 +27,7 @@ const std::vector<const Implementation*>& Implementations();
 const Implementation& BestImplementation();
 
 // Whether CPU and operating system have all that the file of an implementation is compiled for: a virtual machine may
-// hide some of it. Defined in a file for any CPU.
+// hide some of it. Defined in a file for any CPU; there only where SUB1QUANT_X86 is.
 bool SupportsAvx2();
 bool SupportsAvx512();
 

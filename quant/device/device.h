@@ -20,15 +20,14 @@ bool ToKernelMethod(const std::string& method, KernelMethod* kernel);
 //   Unimplemented      this matrix or method is not for the device; use the CPU
 //   OutOfRange         a group cannot be encoded or decoded; the CPU code says which and why
 //   Unavailable        the device is lost, as IsDeviceLost: nothing more can be had from it in this process
-//   Aborted            the matrix could not be read: never the reader's own error, which could look like one of these;
-//   the
-//                      CPU code reads again and says why
+//   Aborted            the matrix could not be read; the CPU code reads again and says why (the reader's own error
+//   could
+//                      look like one of these)
 class KernelDevice {
  public:
   virtual ~KernelDevice() = default;
   virtual DeviceFacts facts() const = 0;
-  // As SearchMatrix; `threads` read the matrix. Every method has a kernel (ToKernelMethod), and at most three different
-  // K.
+  // As SearchMatrix; `threads` read the matrix. Every method has a kernel (ToKernelMethod), at most three different K.
   virtual absl::StatusOr<std::vector<CandidateRow>> Search(const MatrixView& matrix, int group_size,
                                                            const std::vector<std::string>& methods,
                                                            int threads = 1) = 0;
